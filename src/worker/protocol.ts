@@ -1,0 +1,261 @@
+/**
+ * What the page and the studio worker say to each other: plain data only, nothing here runs.
+ *
+ * The page sends a {@link RequestMessage}; the worker answers it with one {@link ResponseMessage} of the same `id` and may
+ * send any number of {@link EventMessage}s meanwhile. A {@link CancelMessage} aborts the request of that id, which then
+ * answers with an error of code `aborted`.
+ */
+import type { PlainError } from '../core/errors.ts';
+import type { RgbImage } from '../core/image.ts';
+
+export type { RgbImage };
+
+/** The GPU as the person should know it. Bytes are what we allocated ourselves. */
+export interface GpuInfo {
+  readonly description: string;
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly isSoftware: boolean;
+  readonly shaderF16: boolean;
+  readonly subgroups: boolean;
+  readonly maxStorageBufferBindingSize: number;
+}
+
+/** A model repository that is kept in this browser. */
+export interface StoredModel {
+  /** Hub id, e.g. `stable-diffusion-v1-5/stable-diffusion-v1-5`. */
+  readonly id: string;
+  /** Commit sha that the files came from. */
+  readonly revision: string;
+  readonly bytes: number;
+  readonly savedAt: number;
+}
+
+/** Which model to fetch and from where. `token` is used for this request only and never stored. */
+export interface ModelRequest {
+  readonly id: string;
+  readonly revision?: string;
+  /** Base URL of the Hub, e.g. `https://huggingface.co`. */
+  readonly endpoint: string;
+  readonly token?: string;
+}
+
+export interface DownloadProgress {
+  readonly modelId: string;
+  readonly file: string;
+  readonly loadedBytes: number;
+  readonly totalBytes: number;
+  readonly bytesPerSecond: number;
+}
+
+/** One training image as the page knows it; the pixels stay in the browser's storage. */
+export interface DatasetImage {
+  readonly id: string;
+  readonly fileName: string;
+  readonly width: number;
+  readonly height: number;
+  readonly caption: string;
+  /** A small JPEG/PNG/WebP of the image, at most 256 px on its longer side. */
+  readonly thumbnail: Blob;
+}
+
+/** The outcome of adding files: what was taken and, per refused file, why. */
+export interface AddImagesResult {
+  readonly added: readonly DatasetImage[];
+  readonly refused: readonly { readonly fileName: string; readonly error: PlainError }[];
+}
+
+export interface TrainOptions {
+  readonly resolution: number;
+  readonly rank: number;
+  readonly alpha: number;
+  readonly learningRate: number;
+  readonly maxTrainSteps: number;
+  readonly trainBatchSize: number;
+  readonly seed: number;
+  /** Chance of a horizontal flip, 0..1. */
+  readonly flipProbability: number;
+  /** A sample grid every so many steps; 0 means never. */
+  readonly sampleEvery: number;
+  readonly samplePrompts: readonly SamplePrompt[];
+  readonly sampleInferenceSteps: number;
+  readonly sampleGuidanceScale: number;
+}
+
+export interface SamplePrompt {
+  readonly prompt: string;
+  readonly seed: number;
+}
+
+export interface TrainRequest {
+  readonly modelId: string;
+  readonly name: string;
+  readonly triggerWord: string;
+  /** In the order in which the dataset counts them; captions as edited. */
+  readonly images: readonly { readonly id: string; readonly caption: string }[];
+  readonly options: TrainOptions;
+}
+
+/** idle -> preparing -> training <-> paused -> finished | stopped | failed */
+export type TrainPhase = 'preparing' | 'training' | 'sampling' | 'paused' | 'finished' | 'stopped' | 'failed';
+
+export interface TrainStatus {
+  readonly runId: string;
+  readonly phase: TrainPhase;
+  /** What it is doing, in words, e.g. `Encoding image 3 of 20`. */
+  readonly detail: string;
+  /** 0..1 within the present phase, where that is known. */
+  readonly progress: number | null;
+}
+
+export interface TrainStep {
+  readonly runId: string;
+  /** Steps done, 1-based. */
+  readonly globalStep: number;
+  readonly maxTrainSteps: number;
+  readonly loss: number;
+  readonly learningRate: number;
+  readonly msPerStep: number;
+  readonly etaSeconds: number;
+  readonly gpuBytes: number;
+  readonly gpuPeakBytes: number;
+  /** For each image of the batch: the clean one, the noisy one, the model's present guess of the clean one. */
+  readonly strip: readonly StripEntry[];
+}
+
+export interface StripEntry {
+  readonly imageId: string;
+  readonly timestep: number;
+  readonly flipped: boolean;
+  readonly clean: RgbImage;
+  readonly noisy: RgbImage;
+  readonly predicted: RgbImage;
+}
+
+/** One row of the sample grid: the same prompts and seeds at another step. */
+export interface SampleRow {
+  readonly runId: string;
+  readonly globalStep: number;
+  readonly images: readonly { readonly prompt: string; readonly seed: number; readonly png: Blob }[];
+}
+
+export interface StoredRun {
+  readonly id: string;
+  readonly name: string;
+  readonly modelId: string;
+  readonly triggerWord: string;
+  readonly startedAt: number;
+  readonly finishedAt: number | null;
+  readonly globalStep: number;
+  readonly options: TrainOptions;
+  readonly imageCount: number;
+  /** Loss of every step so far. */
+  readonly losses: readonly number[];
+}
+
+export type SchedulerName = 'ddim' | 'euler';
+
+export interface GenerateRequest {
+  readonly modelId: string;
+  readonly prompt: string;
+  readonly negativePrompt: string;
+  readonly seed: number;
+  readonly numInferenceSteps: number;
+  readonly guidanceScale: number;
+  readonly width: number;
+  readonly height: number;
+  readonly scheduler: SchedulerName;
+  readonly loras: readonly { readonly runId: string; readonly weight: number }[];
+}
+
+export interface GenerateProgress {
+  readonly step: number;
+  readonly numInferenceSteps: number;
+  readonly etaSeconds: number;
+}
+
+export interface GenerateResult {
+  readonly png: Blob;
+  readonly width: number;
+  readonly height: number;
+  readonly milliseconds: number;
+}
+
+export interface ExportResult {
+  readonly fileName: string;
+  readonly blob: Blob;
+}
+
+export interface StorageInfo {
+  readonly usageBytes: number;
+  readonly quotaBytes: number;
+  readonly persisted: boolean;
+}
+
+/** Everything the page may ask for: [what is sent, what comes back]. */
+export interface Requests {
+  'gpu.open': [Record<string, never>, GpuInfo];
+  'storage.info': [Record<string, never>, StorageInfo];
+  'models.list': [Record<string, never>, readonly StoredModel[]];
+  /** Downloads what is missing (resumes); sends `download.progress`. */
+  'models.download': [ModelRequest, StoredModel];
+  'models.delete': [{ readonly id: string }, null];
+  'dataset.list': [Record<string, never>, readonly DatasetImage[]];
+  /** `captions`: text by image file stem, from .txt files dropped along. */
+  'dataset.add': [{ readonly files: readonly File[]; readonly captions: Readonly<Record<string, string>> }, AddImagesResult];
+  'dataset.caption': [{ readonly id: string; readonly caption: string }, null];
+  'dataset.remove': [{ readonly ids: readonly string[] }, null];
+  /** Undo of `dataset.remove`, as long as the page is open. */
+  'dataset.restore': [{ readonly ids: readonly string[] }, readonly DatasetImage[]];
+  /** Answers when the run has finished, was stopped or failed; sends `train.*` events meanwhile. */
+  'train.start': [TrainRequest, StoredRun];
+  'train.pause': [Record<string, never>, null];
+  'train.resume': [Record<string, never>, null];
+  'train.stop': [Record<string, never>, null];
+  'train.sampleNow': [Record<string, never>, null];
+  'runs.list': [Record<string, never>, readonly StoredRun[]];
+  'runs.samples': [{ readonly runId: string }, readonly SampleRow[]];
+  'runs.rename': [{ readonly runId: string; readonly name: string }, null];
+  'runs.delete': [{ readonly runId: string }, null];
+  /** Undo of `runs.delete`, as long as the page is open. */
+  'runs.restore': [{ readonly runId: string }, null];
+  'runs.export': [{ readonly runId: string }, ExportResult];
+  /** Sends `generate.progress`. */
+  'generate': [GenerateRequest, GenerateResult];
+}
+
+export type RequestType = keyof Requests;
+
+/** Everything the worker may say unasked. `requestId` names the request it belongs to. */
+export interface Events {
+  'download.progress': DownloadProgress;
+  'dataset.progress': { readonly done: number; readonly total: number };
+  'train.status': TrainStatus;
+  'train.step': TrainStep;
+  'train.sample': SampleRow;
+  'generate.progress': GenerateProgress;
+  /** The GPU is gone; every later GPU request fails until the page is reloaded. */
+  'gpu.lost': PlainError;
+}
+
+export type EventType = keyof Events;
+
+export type RequestMessage = {
+  [T in RequestType]: { readonly kind: 'request'; readonly id: number; readonly type: T; readonly payload: Requests[T][0] };
+}[RequestType];
+
+export interface CancelMessage {
+  readonly kind: 'cancel';
+  readonly id: number;
+}
+
+export type ResponseMessage =
+  | { readonly kind: 'response'; readonly id: number; readonly ok: true; readonly payload: unknown }
+  | { readonly kind: 'response'; readonly id: number; readonly ok: false; readonly error: PlainError };
+
+export type EventMessage = {
+  [T in EventType]: { readonly kind: 'event'; readonly requestId: number | null; readonly type: T; readonly payload: Events[T] };
+}[EventType];
+
+export type ToWorker = RequestMessage | CancelMessage;
+export type FromWorker = ResponseMessage | EventMessage;
