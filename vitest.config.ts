@@ -1,4 +1,5 @@
-import { defineConfig } from 'vitest/config';
+import { defineConfig, type TestProjectConfiguration } from 'vitest/config';
+import { lavapipe, swiftshader, type Driver } from './tools/setup/drivers.mjs';
 
 // tfjs' ESM has extensionless imports, so it is inlined (bundled) rather than left to Node.
 const shared = {
@@ -6,20 +7,45 @@ const shared = {
   test: { server: { deps: { inline: [/@tensorflow/] } } },
 };
 
+/** The GPU tests on one software Vulkan driver. */
+function gpuProject({ name, icd, architectureOrDevice, shaderF16 }: Driver): TestProjectConfiguration {
+  return {
+    ...shared,
+    test: {
+      ...shared.test,
+      name: `gpu-${name}`,
+      include: ['src/**/*.gpu.test.ts', 'tools/**/*.gpu.test.ts'],
+      setupFiles: ['tools/test/webgpu.setup.ts'],
+      // A process of its own for each file: the Vulkan loader reads the process' environment, once, and a device that is
+      // lost in one file must not be lost in the next.
+      pool: 'forks',
+      env: {
+        VK_ICD_FILENAMES: icd,
+        VK_DRIVER_FILES: icd,
+        GPU_TEST_DRIVER: name,
+        GPU_TEST_DEVICE: architectureOrDevice,
+        GPU_TEST_SHADER_F16: String(shaderF16),
+      },
+      testTimeout: 120_000,
+      hookTimeout: 120_000,
+    },
+  };
+}
+
 export default defineConfig({
-  ...shared,
   test: {
-    ...shared.test,
     projects: [
       {
         ...shared,
         test: {
           ...shared.test,
           name: 'unit',
-          include: ['src/**/*.test.ts', 'tools/**/*.test.ts'],
+          include: ['src/**/*.test.ts', 'tools/**/*.test.ts', 'bench/**/*.test.ts'],
           exclude: ['**/*.gpu.test.ts', '**/node_modules/**'],
         },
       },
+      gpuProject(lavapipe),
+      gpuProject(swiftshader),
     ],
   },
 });
