@@ -1,0 +1,53 @@
+/** Counts of what was asked of a GPUDevice: the only honest source for memory figures, as every buffer passes here. */
+export interface GpuCounters {
+  /** Bytes of all buffers that are alive. */
+  liveBytes: number;
+  /** Highest `liveBytes` since the last {@link resetPeak}. */
+  peakBytes: number;
+  /** Buffers alive. */
+  liveBuffers: number;
+  /** Since the device was opened. */
+  dispatches: number;
+  submits: number;
+}
+
+/**
+ * Wraps `device.createBuffer` and `queue.submit` so that every buffer's bytes are counted until it is destroyed.
+ *
+ * With `shrinkTo`, buffers are really made at most that small while the counters see the asked size: on Dawn's null
+ * backend, which computes nothing, this measures a full-size model on a small machine.
+ */
+export function countDevice(device: GPUDevice, { shrinkTo = Infinity }: { readonly shrinkTo?: number } = {}): GpuCounters {
+  const counters: GpuCounters = { liveBytes: 0, peakBytes: 0, liveBuffers: 0, dispatches: 0, submits: 0 };
+  const createBuffer = device.createBuffer.bind(device);
+  device.createBuffer = (descriptor) => {
+    const { size } = descriptor;
+    const buffer = createBuffer(size > shrinkTo ? { ...descriptor, size: shrinkTo } : descriptor);
+    if (size > shrinkTo) Object.defineProperty(buffer, 'size', { value: size });
+    counters.liveBytes += size;
+    counters.liveBuffers++;
+    counters.peakBytes = Math.max(counters.peakBytes, counters.liveBytes);
+    const destroy = buffer.destroy.bind(buffer);
+    let alive = true;
+    buffer.destroy = () => {
+      if (alive) {
+        alive = false;
+        counters.liveBytes -= size;
+        counters.liveBuffers--;
+      }
+      return destroy();
+    };
+    return buffer;
+  };
+  const submit = device.queue.submit.bind(device.queue);
+  device.queue.submit = (commands) => {
+    counters.submits++;
+    return submit(commands);
+  };
+  return counters;
+}
+
+/** Starts a new measurement of the peak from what is alive now. */
+export function resetPeak(counters: GpuCounters): void {
+  counters.peakBytes = counters.liveBytes;
+}

@@ -1,0 +1,76 @@
+/**
+ * The façade: all that model code may call. Activations are float32, NHWC `[N, H, W, C]` or tokens `[N, L, C]`; an image is
+ * turned into tokens for free. Weights are frozen and f16 (see nn/).
+ */
+import {
+  add as tfAdd,
+  concat as tfConcat,
+  keep as tfKeep,
+  memory,
+  mul as tfMul,
+  reshape as tfReshape,
+  slice as tfSlice,
+  sub as tfSub,
+  tensor as tfTensor,
+  tidy as tfTidy,
+} from '@tensorflow/tfjs-core';
+import type { Tensor } from './runtime.ts';
+
+export type { Tensor } from './runtime.ts';
+export { readTensor, writeTensor, uploadTensor, flush, finishGpuWork, trimMemory, throwIfGpuFailed } from './runtime.ts';
+export { quickGelu } from './kernels/quickGelu.ts';
+
+/** A float32 tensor with the given values, on the GPU at its first use. */
+export function tensor(values: Float32Array, shape: readonly number[]): Tensor {
+  return tfTensor(values, [...shape], 'float32');
+}
+
+/** Frees every tensor made inside `f` except those it returns. */
+export function tidy<T extends Tensor | Tensor[] | void>(f: () => T): T {
+  return tfTidy(f);
+}
+
+/** Exempts a tensor from the surrounding tidy: its owner disposes it. */
+export function keep(x: Tensor): Tensor {
+  return tfKeep(x);
+}
+
+/** a + b, equal shapes. */
+export function add(a: Tensor, b: Tensor): Tensor {
+  return tfAdd(a, b);
+}
+
+/** a - b, equal shapes. */
+export function subtract(a: Tensor, b: Tensor): Tensor {
+  return tfSub(a, b);
+}
+
+/** x times a number. */
+export function scale(x: Tensor, factor: number): Tensor {
+  return tfMul(x, factor);
+}
+
+/** The same values under another shape; free. */
+export function reshape(x: Tensor, shape: readonly number[]): Tensor {
+  return tfReshape(x, [...shape]);
+}
+
+/** Joins along the last axis (channels). */
+export function concatChannels(xs: readonly Tensor[]): Tensor {
+  return tfConcat([...xs], -1);
+}
+
+/** Joins along the first axis (batch). */
+export function concatBatch(xs: readonly Tensor[]): Tensor {
+  return tfConcat([...xs], 0);
+}
+
+/** Entries [begin, begin + size) of the first axis. */
+export function sliceBatch(x: Tensor, begin: number, size: number): Tensor {
+  return tfSlice(x, [begin, ...x.shape.slice(1).map(() => 0)], [size, ...x.shape.slice(1)]);
+}
+
+/** Tensors alive and their bytes, for leak checks. */
+export function tensorCount(): number {
+  return memory().numTensors;
+}
