@@ -25,6 +25,16 @@ export function tensor(values: Float32Array, shape: readonly number[]): Tensor {
   return tfTensor(values, [...shape], 'float32');
 }
 
+/** Frozen weights as kernels read them: f16 bits, two to an int32. An odd count is padded with a zero. */
+export function frozenTensor(bits: Uint16Array<ArrayBuffer>): Tensor {
+  let padded = bits;
+  if (bits.length % 2 !== 0) {
+    padded = new Uint16Array(bits.length + 1);
+    padded.set(bits);
+  }
+  return tfTensor(new Int32Array(padded.buffer, padded.byteOffset, padded.length / 2), [padded.length / 2], 'int32');
+}
+
 /** Frees every tensor made inside `f` except those it returns. */
 export function tidy<T extends Tensor | Tensor[] | void>(f: () => T): T {
   return tfTidy(f);

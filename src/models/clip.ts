@@ -1,0 +1,140 @@
+/**
+ * CLIP's text encoder (Radford et al. 2021) as transformers' CLIPTextModel computes it: causal mask only, padding is
+ * attended to. Token rows are looked up on the CPU; 77 rows of a 76 MB table need no GPU memory.
+ */
+import { defined, invariant } from '../core/invariant.ts';
+import { keep, quickGelu, selfAttention, tensor, tidy, type Tensor } from '../gpu/ops.ts';
+import type { Linear } from '../nn/linear.ts';
+import type { LayerNorm } from '../nn/norms.ts';
+import { LayerLoader, type WeightReader } from '../nn/weights.ts';
+import { UnsupportedModelError, type ConfigReader } from './config.ts';
+
+export interface ClipTextConfig {
+  readonly hiddenSize: number;
+  readonly hiddenLayers: number;
+  readonly heads: number;
+  readonly layerNormEpsilon: number;
+  readonly maxPositions: number;
+  readonly vocabSize: number;
+  readonly eosTokenId: number;
+}
+
+/** Reads text_encoder/config.json. */
+export function parseClipTextConfig(config: ConfigReader): ClipTextConfig {
+  const activation = config.string('hidden_act', 'quick_gelu');
+  if (activation !== 'quick_gelu') throw new UnsupportedModelError(config.where, `"hidden_act": "${activation}"`);
+  return {
+    hiddenSize: config.number('hidden_size'),
+    hiddenLayers: config.number('num_hidden_layers'),
+    heads: config.number('num_attention_heads'),
+    layerNormEpsilon: config.number('layer_norm_eps', 1e-5),
+    maxPositions: config.number('max_position_embeddings', 77),
+    vocabSize: config.number('vocab_size', 49408),
+    eosTokenId: config.number('eos_token_id', 49407),
+  };
+}
+
+interface ClipLayer {
+  readonly norm1: LayerNorm;
+  readonly qkv: Linear;
+  readonly attentionOut: Linear;
+  readonly norm2: LayerNorm;
+  readonly fc1: Linear;
+  readonly fc2: Linear;
+}
+
+/** What the encoder gives for a batch of token lists. All tensors are the caller's to dispose. */
+export interface ClipOutput {
+  /** [N, L, hiddenSize] after the final norm: what Stable Diffusion 1.5 conditions on. */
+  readonly lastHiddenState: Tensor;
+  /** Token plus position embedding, then the output of each layer: hiddenLayers + 1 tensors; empty unless asked for. */
+  readonly hiddenStates: readonly Tensor[];
+}
+
+export class ClipTextEncoder {
+  private constructor(
+    readonly config: ClipTextConfig,
+    private readonly tokenTable: Float32Array,
+    private readonly positions: Float32Array,
+    private readonly layers: readonly ClipLayer[],
+    private readonly finalNorm: LayerNorm,
+    private readonly tensors: readonly Tensor[],
+  ) {}
+
+  static async load(reader: WeightReader, config: ClipTextConfig, onTensor?: () => void): Promise<ClipTextEncoder> {
+    const loader = new LayerLoader(reader, onTensor);
+    const { layerNormEpsilon: epsilon } = config;
+    const tokenTable = await reader.readFloat32('text_model.embeddings.token_embedding.weight');
+    const positions = await reader.readFloat32('text_model.embeddings.position_embedding.weight');
+    const layers: ClipLayer[] = [];
+    for (let i = 0; i < config.hiddenLayers; i++) {
+      const name = `text_model.encoder.layers.${i}`;
+      const attention = `${name}.self_attn`;
+      layers.push({
+        norm1: await loader.layerNorm(`${name}.layer_norm1`, epsilon),
+        qkv: await loader.linear([`${attention}.q_proj`, `${attention}.k_proj`, `${attention}.v_proj`]),
+        attentionOut: await loader.linear([`${attention}.out_proj`]),
+        norm2: await loader.layerNorm(`${name}.layer_norm2`, epsilon),
+        fc1: await loader.linear([`${name}.mlp.fc1`]),
+        fc2: await loader.linear([`${name}.mlp.fc2`]),
+      });
+    }
+    const finalNorm = await loader.layerNorm('text_model.final_layer_norm', epsilon);
+    return new ClipTextEncoder(config, tokenTable, positions, layers, finalNorm, loader.takeTensors());
+  }
+
+  dispose(): void {
+    for (const t of this.tensors) t.dispose();
+  }
+
+  /** The attention projections, for adapters that change the text encoder. */
+  attentionLinears(): Linear[] {
+    return this.layers.flatMap((layer) => [layer.qkv, layer.attentionOut]);
+  }
+
+  /** Encodes token lists of equal length, at most `maxPositions` each. */
+  encode(ids: readonly Int32Array[], { hiddenStates: wantStates = false } = {}): ClipOutput {
+    const states: Tensor[] = [];
+    const last = tidy(() => {
+      let h = this.embed(ids);
+      const note = (): void => {
+        if (wantStates) states.push(keep(h.clone()));
+      };
+      note();
+      for (const layer of this.layers) {
+        const attended = selfAttention(layer.qkv.forward(layer.norm1.forward(h)), {
+          heads: this.config.heads,
+          causal: true,
+        });
+        const x = layer.attentionOut.forward(attended, h);
+        h = layer.fc2.forward(quickGelu(layer.fc1.forward(layer.norm2.forward(x))), x);
+        note();
+      }
+      return this.finalNorm.forward(h);
+    });
+    return { lastHiddenState: last, hiddenStates: states };
+  }
+
+  /** The final norm over the last layer but one: A1111's and kohya's clip skip 2. */
+  penultimate(output: ClipOutput): Tensor {
+    return this.finalNorm.forward(defined(output.hiddenStates.at(-2), 'hidden states'));
+  }
+
+  private embed(ids: readonly Int32Array[]): Tensor {
+    const { hiddenSize, maxPositions, vocabSize } = this.config;
+    const length = ids[0]?.length ?? 0;
+    invariant(length > 0 && length <= maxPositions, 'Token lists must have 1 to maxPositions entries', { length });
+    const values = new Float32Array(ids.length * length * hiddenSize);
+    ids.forEach((list, n) => {
+      invariant(list.length === length, 'Token lists must be of equal length');
+      list.forEach((id, position) => {
+        invariant(id >= 0 && id < vocabSize, 'The tokenizer and the text encoder do not belong together', { id, vocabSize });
+        const at = (n * length + position) * hiddenSize;
+        for (let c = 0; c < hiddenSize; c++) {
+          values[at + c] = this.tokenTable[id * hiddenSize + c]! + this.positions[position * hiddenSize + c]!;
+        }
+      });
+    });
+    return tensor(values, [ids.length, length, hiddenSize]);
+  }
+}

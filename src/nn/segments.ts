@@ -1,0 +1,140 @@
+/**
+ * A network as a list of segments over named values, so that one description serves inference and training.
+ *
+ * Inference runs the list and frees each value after its last use. Training runs it once, keeping only the values between
+ * segments, then walks it backwards: each segment is recomputed under a tape, differentiated and freed before the one before
+ * it is touched (Chen et al. 2016, "Training deep nets with sublinear memory cost").
+ */
+import { defined, invariant } from '../core/invariant.ts';
+import { vjp } from '../gpu/gradients.ts';
+import { add, tidy, type Tensor } from '../gpu/ops.ts';
+
+export interface Segment {
+  readonly name: string;
+  /** Names of the values it takes, in the order of `run`'s inputs. */
+  readonly reads: readonly string[];
+  /** Names of the values it gives, each written by one segment only. */
+  readonly writes: readonly string[];
+  /** The trainable tensors inside it, at the time of the call. */
+  parameters(): readonly Tensor[];
+  run(inputs: readonly Tensor[]): Tensor[];
+}
+
+/** Named inputs of a network. They stay the caller's. */
+export type Values = ReadonlyMap<string, Tensor>;
+
+/** Runs all segments without a tape and returns the value called `result`, the caller's to dispose. */
+export function runSegments(segments: readonly Segment[], inputs: Values, result: string): Tensor {
+  const lastUse = new Map<string, number>();
+  segments.forEach((segment, i) => {
+    for (const name of segment.reads) lastUse.set(name, i);
+  });
+  const values = new Map<string, Tensor>();
+  segments.forEach((segment, i) => {
+    const outputs = runOne(segment, inputs, values);
+    segment.writes.forEach((name, j) => values.set(name, outputs[j]!));
+    for (const name of segment.reads) {
+      if (lastUse.get(name) === i && name !== result) {
+        values.get(name)?.dispose();
+        values.delete(name);
+      }
+    }
+  });
+  const value = defined(values.get(result), `value ${result}`);
+  for (const [name, other] of values) if (name !== result) other.dispose();
+  return value;
+}
+
+export interface SegmentGradients {
+  /** For each tensor of `parameters`, in order; null where it does not reach the result. */
+  readonly parameters: (Tensor | null)[];
+  /** Gradients of the inputs named in `inputGradients`. */
+  readonly inputs: Map<string, Tensor>;
+  /** Everything that the last segment wrote, by name. */
+  readonly outputs: Map<string, Tensor>;
+}
+
+/**
+ * Gradients of a scalar with segment checkpointing. The last segment must write `loss`, a tensor of shape [].
+ * All returned tensors are the caller's to dispose.
+ */
+export function checkpointedGradients(
+  segments: readonly Segment[],
+  inputs: Values,
+  parameters: readonly Tensor[],
+  { loss, one, inputGradients = [] }: { readonly loss: string; readonly one: Tensor; readonly inputGradients?: readonly string[] },
+): SegmentGradients {
+  const last = defined(segments.at(-1), 'last segment');
+  invariant(last.writes.includes(loss), `The last segment must write ${loss}`);
+  const values = new Map<string, Tensor>();
+  for (const segment of segments.slice(0, -1)) {
+    const outputs = runOne(segment, inputs, values);
+    segment.writes.forEach((name, j) => values.set(name, outputs[j]!));
+  }
+
+  const needed = valuesThatNeedGradients(segments, inputGradients);
+  const valueGradients = new Map<string, Tensor>();
+  const parameterGradients = new Map<number, Tensor>();
+  const finalOutputs = new Map<string, Tensor>();
+  for (let i = segments.length - 1; i >= 0; i--) {
+    const segment = segments[i]!;
+    // Its outputs were kept for later segments only, and those are done.
+    for (const name of segment.writes) {
+      values.get(name)?.dispose();
+      values.delete(name);
+    }
+    const own = segment.parameters();
+    const isLast = segment === last;
+    const reads = segment.reads.map((name) => defined(values.get(name) ?? inputs.get(name), `value ${name}`));
+    const differentiated = segment.reads.filter((name) => needed.has(name));
+    if (!isLast && (own.length + differentiated.length === 0 || !segment.writes.some((name) => valueGradients.has(name)))) {
+      continue;
+    }
+    const xs = [...differentiated.map((name) => reads[segment.reads.indexOf(name)]!), ...own];
+    const tape = vjp(() => segment.run(reads), xs);
+    const dys = segment.writes.map((name) => (isLast && name === loss ? one : (valueGradients.get(name) ?? null)));
+    const gradients = tape.backward(dys);
+    segment.writes.forEach((name, j) => {
+      if (isLast) finalOutputs.set(name, tape.outputs[j]!);
+      else tape.outputs[j]!.dispose();
+      valueGradients.get(name)?.dispose();
+      valueGradients.delete(name);
+    });
+    differentiated.forEach((name, j) => collect(valueGradients, name, gradients[j]!));
+    own.forEach((parameter, j) => collect(parameterGradients, parameter.id, gradients[differentiated.length + j]!));
+  }
+  for (const value of values.values()) value.dispose();
+  return {
+    parameters: parameters.map((parameter) => parameterGradients.get(parameter.id) ?? null),
+    inputs: valueGradients,
+    outputs: finalOutputs,
+  };
+}
+
+function runOne(segment: Segment, inputs: Values, values: Values): Tensor[] {
+  const reads = segment.reads.map((name) => defined(values.get(name) ?? inputs.get(name), `value ${name}`));
+  return tidy(() => segment.run(reads));
+}
+
+/** A value needs a gradient if it is asked for or if something trainable lies upstream of it. */
+function valuesThatNeedGradients(segments: readonly Segment[], asked: readonly string[]): Set<string> {
+  const needed = new Set(asked);
+  for (const segment of segments) {
+    if (segment.parameters().length > 0 || segment.reads.some((name) => needed.has(name))) {
+      for (const name of segment.writes) needed.add(name);
+    }
+  }
+  return needed;
+}
+
+function collect<K>(gradients: Map<K, Tensor>, key: K, gradient: Tensor | null): void {
+  if (!gradient) return;
+  const before = gradients.get(key);
+  if (!before) {
+    gradients.set(key, gradient);
+    return;
+  }
+  gradients.set(key, add(before, gradient));
+  before.dispose();
+  gradient.dispose();
+}

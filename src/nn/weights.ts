@@ -1,0 +1,102 @@
+/**
+ * From named tensors in a file to layers on the GPU.
+ *
+ * Matrices and convolutions go up as packed f16 and stay frozen; biases, norms and embeddings that are read on the CPU stay
+ * float32. One tensor is in the JavaScript heap at a time.
+ */
+import { invariant } from '../core/invariant.ts';
+import { packConvWeights } from '../gpu/kernels/conv2d.ts';
+import { frozenTensor, tensor, uploadTensor, type Tensor } from '../gpu/ops.ts';
+import { Conv2d } from './conv2d.ts';
+import { GroupNorm, LayerNorm } from './norms.ts';
+import { Linear } from './linear.ts';
+
+/** Named tensors of one model part, wherever they are stored. */
+export interface WeightReader {
+  has(name: string): boolean;
+  info(name: string): { readonly shape: readonly number[] };
+  readFloat16(name: string): Promise<Uint16Array<ArrayBuffer>>;
+  readFloat32(name: string): Promise<Float32Array<ArrayBuffer>>;
+}
+
+/** Builds layers from a {@link WeightReader}; remembers every tensor so that the model can be freed at once. */
+export class LayerLoader {
+  private readonly tensors: Tensor[] = [];
+
+  constructor(
+    readonly reader: WeightReader,
+    private readonly onTensor: () => void = () => {},
+  ) {}
+
+  /**
+   * One projection, or several of equal width over the same input side by side (packed q|k|v). Weights are [out, in] or, for
+   * 1x1 convolutions, [out, in, 1, 1], which lie alike. `modules` names them in the model, without `.weight`.
+   */
+  async linear(modules: readonly string[]): Promise<Linear> {
+    const shapes = modules.map((name) => this.reader.info(`${name}.weight`).shape);
+    const [outEach, inFeatures] = shapes[0]!.slice(0, 2) as [number, number];
+    for (const shape of shapes) {
+      invariant(
+        shape[0] === outEach && shape[1] === inFeatures && shape.slice(2).every((d) => d === 1),
+        `${modules.join(', ')}: projections side by side must have equal shapes`,
+        { shapes },
+      );
+    }
+    const outFeatures = outEach * modules.length;
+    const packed = new Uint16Array(outFeatures * inFeatures);
+    for (const [i, name] of modules.entries()) {
+      packed.set(await this.reader.readFloat16(`${name}.weight`), i * outEach * inFeatures);
+    }
+    const weight = this.frozen(packed);
+    const hasBias = this.reader.has(`${modules[0]!}.bias`);
+    let bias: Tensor | null = null;
+    if (hasBias) {
+      const values = new Float32Array(outFeatures);
+      for (const [i, name] of modules.entries()) values.set(await this.reader.readFloat32(`${name}.bias`), i * outEach);
+      bias = this.float(values, [outFeatures]);
+    }
+    return new Linear({ weight, bias, inFeatures, outFeatures }, modules);
+  }
+
+  async conv2d(name: string): Promise<Conv2d> {
+    const shape = this.reader.info(`${name}.weight`).shape as [number, number, number, number];
+    const [outChannels, inChannels, kernelSize] = shape;
+    const bits = await this.reader.readFloat16(`${name}.weight`);
+    const weight = this.frozen(new Uint16Array(packConvWeights(bits, shape).buffer as ArrayBuffer));
+    const bias = this.reader.has(`${name}.bias`) ? await this.vector(`${name}.bias`) : null;
+    return new Conv2d({ weight, bias, kernelSize, inChannels, outChannels });
+  }
+
+  async groupNorm(name: string, groups: number, epsilon: number): Promise<GroupNorm> {
+    return new GroupNorm(await this.vector(`${name}.weight`), await this.vector(`${name}.bias`), groups, epsilon);
+  }
+
+  async layerNorm(name: string, epsilon: number): Promise<LayerNorm> {
+    return new LayerNorm(await this.vector(`${name}.weight`), await this.vector(`${name}.bias`), epsilon);
+  }
+
+  /** Hands over all tensors loaded so far; the model disposes them when it is freed. */
+  takeTensors(): Tensor[] {
+    return this.tensors.splice(0);
+  }
+
+  private async vector(name: string): Promise<Tensor> {
+    const values = await this.reader.readFloat32(name);
+    return this.float(values, [values.length]);
+  }
+
+  private frozen(bits: Uint16Array<ArrayBuffer>): Tensor {
+    return this.own(frozenTensor(bits));
+  }
+
+  private float(values: Float32Array, shape: readonly number[]): Tensor {
+    return this.own(tensor(values, shape));
+  }
+
+  private own(t: Tensor): Tensor {
+    uploadTensor(t);
+    this.tensors.push(t);
+    this.onTensor();
+    return t;
+  }
+}
