@@ -1,5 +1,5 @@
 /**
- * Makes fixtures/ from the oracle's packs, always the same bytes: `node -e "import('vite').then(v => v.runnerImport('./tools/makeFixtures.ts'))"`
+ * Makes fixtures/ from the oracle's packs, always the same bytes: `node tools/run.mjs tools/makeFixtures.ts`
  * in the project's root, where ../shared/oracle lies beside it. A pack keeps its form (goldens.json, goldens/, model/, lora/), but has
  * only the fp16 weights, and of the goldens the files named here; goldens.json keeps the cases that these files suffice for.
  */
@@ -15,7 +15,8 @@ const GOLDENS = new Set(
   `text unet vae schedulers pipeline rng preprocess lora_forward lora_files lora_r4a4 lora_r8a4 lora_grad lora_grad_r4a4 lora_grad_r8a4
    train train_init train_base`.split(/\s+/),
 );
-const LEFT_OUT = /^(schedulers|pipeline)\/.*(pndm|euler_a|dpmpp|unipc|lcm|heun)|^train\/(?!base)|^lora-grad\/(ext|unet_te|te_only)/;
+const LEFT_OUT =
+  /^(schedulers|pipeline)\/.*(pndm|euler_a|dpmpp|unipc|lcm|heun)|^train\/(?!base)|^lora-grad\/(ext|unet_te|te_only)/;
 
 interface Case {
   readonly id: string;
@@ -33,16 +34,23 @@ function copyPack(pack: string): void {
   rmSync(to, { recursive: true, force: true });
   mkdirSync(join(to, 'goldens'), { recursive: true });
 
-  const isFullPrecision = (path: string): boolean => path.endsWith('.safetensors') && !path.endsWith('.fp16.safetensors');
-  cpSync(join(from, 'model'), join(to, 'model'), { recursive: true, filter: (path) => !isFullPrecision(path) });
-  for (const path of ['lora', 'LICENSE-CLIP-vocabulary.txt', 'README.md']) cpSync(join(from, path), join(to, path), { recursive: true });
+  const isFullPrecision = (path: string): boolean =>
+    path.endsWith('.safetensors') && !path.endsWith('.fp16.safetensors');
+  cpSync(join(from, 'model'), join(to, 'model'), {
+    recursive: true,
+    filter: (path) => !isFullPrecision(path),
+  });
+  for (const path of ['lora', 'LICENSE-CLIP-vocabulary.txt', 'README.md'])
+    cpSync(join(from, path), join(to, path), { recursive: true });
 
   const path = join(from, 'goldens.json');
   const { files, cases, ...about } = parsePythonJson(path, readFileSync(path, 'utf8')) as Index;
   const keptFiles = Object.entries(files).filter(([key]) => GOLDENS.has(key));
   for (const [, file] of keptFiles) cpSync(join(from, file.path), join(to, file.path));
   const refersToKept = (reference: string): boolean => GOLDENS.has(reference.slice(0, reference.indexOf('#')));
-  const keptCases = cases.filter((c) => !LEFT_OUT.test(c.id) && [...c.inputs, ...c.outputs].filter((r) => r.includes('#')).every(refersToKept));
+  const keptCases = cases.filter(
+    (c) => !LEFT_OUT.test(c.id) && [...c.inputs, ...c.outputs].filter((r) => r.includes('#')).every(refersToKept),
+  );
   const lines = keptCases.map((c) => `  ${JSON.stringify(c)}`).join(',\n');
   const head = JSON.stringify({ ...about, files: Object.fromEntries(keptFiles) }, null, 1).replace(/\n\}$/, '');
   writeFileSync(join(to, 'goldens.json'), `${head},\n "cases": [\n${lines}\n ]\n}\n`);
