@@ -1,0 +1,7 @@
+/** The programs that run in Node, and the file each begins in. `dist-node/<name>.mjs` is the bundle of each. */
+export const entries = {
+  loratory: 'src/cli/main.ts',
+  oracle: 'src/cli/oracle.ts',
+  hub: 'tools/hub/main.ts',
+  bench: 'bench/main.ts',
+};
