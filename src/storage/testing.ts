@@ -1,0 +1,28 @@
+/** What the tests of storage and hub share. */
+import type { RecordsOptions } from './records.ts';
+import type { StorageEstimator } from './quota.ts';
+
+let databases = 0;
+
+/** Options for a store over a database that no other test uses. */
+export function freshDatabase(storage?: StorageEstimator): RecordsOptions {
+  databases += 1;
+  return { database: `test-${databases}`, storage };
+}
+
+/** A browser's storage manager with a fixed quota and usage, in bytes. */
+export function fixedStorage(quota: number, usage = 0): StorageEstimator {
+  return { estimate: async () => ({ quota, usage }) };
+}
+
+/** Makes every write of a Blob into IndexedDB fail as it does on a full disk. Returns the function that undoes it. */
+export function fillDisk(): () => void {
+  const { put } = IDBObjectStore.prototype;
+  IDBObjectStore.prototype.put = function (value: unknown, key?: IDBValidKey) {
+    if (value instanceof Blob) throw new DOMException('The disk is full.', 'QuotaExceededError');
+    return put.call(this, value, key);
+  };
+  return () => {
+    IDBObjectStore.prototype.put = put;
+  };
+}
