@@ -1,6 +1,6 @@
 /**
- * Makes fixtures/ from the oracle's packs, always the same bytes: `node tools/run.mjs tools/makeFixtures.ts`
- * in the project's root, where ../shared/oracle lies beside it. A pack keeps its form (goldens.json, goldens/, model/, lora/), but has
+ * Makes fixtures/ from the oracle's packs, always the same bytes, in the project's root where ../shared/oracle lies beside it:
+ * `node -e "import('vite').then((vite) => vite.runnerImport('./tools/makeFixtures.ts'))"`. A pack keeps its form (goldens.json, goldens/, model/, lora/), but has
  * only the fp16 weights, and of the goldens the files named here; goldens.json keeps the cases that these files suffice for.
  */
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
