@@ -19,6 +19,9 @@ import type { Tensor } from './runtime.ts';
 export type { Tensor } from './runtime.ts';
 export { readTensor, writeTensor, uploadTensor, flush, finishGpuWork, trimMemory, throwIfGpuFailed } from './runtime.ts';
 export { quickGelu } from './kernels/quickGelu.ts';
+export { layerNorm } from './kernels/layerNorm.ts';
+export { geglu } from './kernels/geglu.ts';
+export { silu } from './kernels/silu.ts';
 
 /** A float32 tensor with the given values, on the GPU at its first use. */
 export function tensor(values: Float32Array, shape: readonly number[]): Tensor {

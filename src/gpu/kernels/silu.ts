@@ -1,0 +1,43 @@
+import shader from '../../../shaders/silu.wgsl?raw';
+import { cpuTensor, cpuValues, defineKernel, differentiable, dispatch, emptyTensor, type Tensor, type TensorInfo } from '../runtime.ts';
+import { flatGrid } from './grid.ts';
+import { invariant } from '../../core/invariant.ts';
+
+const run = defineKernel<{ x: TensorInfo; dy?: TensorInfo | null }, object>({
+  name: 'Silu',
+  webgpu: ({ x, dy = null }) => {
+    const size = x.shape.reduce((a, b) => a * b, 1);
+    invariant(size % 4 === 0, 'silu: the size must be a multiple of 4', { shape: x.shape });
+    const y = emptyTensor(x.shape);
+    dispatch({
+      shader,
+      label: 'silu',
+      constants: { BACKWARD: dy !== null },
+      outputs: [y],
+      inputs: [x, dy],
+      uniforms: [size / 4],
+      workgroups: flatGrid(size / 4, 256),
+    });
+    return [y];
+  },
+  cpu: ({ x, dy }) => {
+    const upstream = dy ? cpuValues(dy) : null;
+    const y = Float32Array.from(cpuValues(x), (v, i) => {
+      const s = 1 / (1 + Math.exp(-v));
+      return upstream ? upstream[i]! * (s + v * s * (1 - s)) : v * s;
+    });
+    return [cpuTensor(x.shape, y)];
+  },
+});
+
+/** x * sigmoid(x), of any shape whose size is a multiple of 4 (SiLU, also "swish"). */
+export function silu(x: Tensor): Tensor {
+  return differentiable(
+    { x },
+    (save) => {
+      save([x]);
+      return run({ x }, {})[0]!;
+    },
+    (dy, [saved]) => ({ x: () => run({ x: saved!, dy }, {})[0]! }),
+  );
+}
