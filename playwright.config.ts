@@ -1,0 +1,36 @@
+/**
+ * The journeys of e2e/, in the Chromium that the system has, on its software WebGPU, against the production build.
+ * `CHROMIUM` names another executable; `npm run test:e2e -- --ui` is the way to watch.
+ */
+import { defineConfig } from '@playwright/test';
+
+const port = Number(process.env['PORT'] ?? 4173);
+
+export default defineConfig({
+  testDir: 'e2e',
+  // One at a time: a software GPU takes every core there is.
+  workers: 1,
+  fullyParallel: false,
+  forbidOnly: true,
+  timeout: 10 * 60_000,
+  expect: { timeout: 60_000 },
+  reporter: [['list']],
+  use: {
+    baseURL: `http://localhost:${port}`,
+    viewport: { width: 1440, height: 900 },
+    actionTimeout: 60_000,
+    trace: 'retain-on-failure',
+    screenshot: 'only-on-failure',
+    launchOptions: {
+      executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium',
+      args: ['--no-sandbox', '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'],
+    },
+  },
+  webServer: {
+    command: `npx vite preview --port ${port}`,
+    url: `http://localhost:${port}`,
+    reuseExistingServer: false,
+    timeout: 60_000,
+    env: { PORT: String(port) },
+  },
+});
