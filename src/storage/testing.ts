@@ -17,12 +17,14 @@ export function fixedStorage(quota: number, usage = 0): StorageEstimator {
 
 /** Makes every write of a Blob into IndexedDB fail as it does on a full disk. Returns the function that undoes it. */
 export function fillDisk(): () => void {
-  const { put } = IDBObjectStore.prototype;
-  IDBObjectStore.prototype.put = function (value: unknown, key?: IDBValidKey) {
+  const { prototype } = IDBObjectStore;
+  const put = Object.getOwnPropertyDescriptor(prototype, 'put') ?? {};
+  const replacement = function (this: IDBObjectStore, value: unknown, ...rest: unknown[]): unknown {
     if (value instanceof Blob) throw new DOMException('The disk is full.', 'QuotaExceededError');
-    return put.call(this, value, key);
+    return Reflect.apply(put.value as () => unknown, this, [value, ...rest]);
   };
+  Object.defineProperty(prototype, 'put', { ...put, value: replacement });
   return () => {
-    IDBObjectStore.prototype.put = put;
+    Object.defineProperty(prototype, 'put', put);
   };
 }
