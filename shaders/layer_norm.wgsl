@@ -11,8 +11,8 @@ struct Params { rows: u32, columns4: u32, epsilon: f32 };
 @group(0) @binding(4) var<storage, read> dy: array<vec4f>;
 @group(0) @binding(5) var<uniform> params: Params;
 
-const ROWS = 4u;  // per workgroup
-const TEAM = 32u; // threads of a row
+const ROWS = 8u; // per workgroup
+const TEAM = 8u; // threads of a row
 
 var<workgroup> partial: array<vec2f, 3 * ROWS * TEAM>;
 

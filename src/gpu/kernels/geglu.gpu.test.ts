@@ -15,7 +15,16 @@ for (const shape of [
 ]) {
   test(`geglu: output and gradient of [${shape.join(', ')}]`, async () => {
     await checkOp({
-      inputs: { x: { shape, values: noise(shape.reduce((a, b) => a * b), 1, 4) } },
+      inputs: {
+        x: {
+          shape,
+          values: noise(
+            shape.reduce((a, b) => a * b),
+            1,
+            4,
+          ),
+        },
+      },
       f: ({ x }) => geglu(x!),
       atol: 5e-6,
       gradientAtol: 5e-6,
@@ -26,11 +35,11 @@ for (const shape of [
 test('normalCdf: tabulated values', () => {
   // Python: math.erfc(-x / math.sqrt(2)) / 2
   const table: [number, number][] = [
-    [-6, 9.865876450376981e-10],
-    [-2, 0.02275013194817921],
+    [-6, 9.865876450377012e-10],
+    [-2, 0.02275013194817922],
     [0, 0.5],
     [1, 0.8413447460685429],
-    [2.999999, 0.9986500975371246],
+    [2.999999, 0.9986500975365148],
     [3.5, 0.9997673709209645],
   ];
   for (const [x, expected] of table) expect(normalCdf(x) / expected).toBeCloseTo(1, 11);
@@ -45,5 +54,10 @@ test('geglu: the GELU itself is exact to 5e-7', async () => {
   const y = await readTensor(geglu(tensor(x, [1, 2 * count])));
   // Relative to the argument where that is above 1: the float32 spacing grows with it.
   const relative = (v: number, i: number): number => v / Math.max(1, Math.abs(b[i]!));
-  expectClose(y.map(relative), Float64Array.from(b, (v, i) => relative(v * normalCdf(v), i)), 5e-7, 'gelu');
+  expectClose(
+    y.map(relative),
+    Float64Array.from(b, (v, i) => relative(v * normalCdf(v), i)),
+    5e-7,
+    'gelu',
+  );
 });

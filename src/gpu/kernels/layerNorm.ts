@@ -1,5 +1,14 @@
 import shader from '../../../shaders/layer_norm.wgsl?raw';
-import { cpuTensor, cpuValues, defineKernel, differentiable, dispatch, emptyTensor, type Tensor, type TensorInfo } from '../runtime.ts';
+import {
+  cpuTensor,
+  cpuValues,
+  defineKernel,
+  differentiable,
+  dispatch,
+  emptyTensor,
+  type Tensor,
+  type TensorInfo,
+} from '../runtime.ts';
 import { flatGrid } from './grid.ts';
 import { invariant } from '../../core/invariant.ts';
 
@@ -18,7 +27,7 @@ const run = defineKernel<
       outputs: [out],
       inputs: [x, gamma, beta, dy],
       uniforms: [rows, columns / 4, { f32: epsilon }],
-      workgroups: flatGrid(rows, 4),
+      workgroups: flatGrid(rows, 8),
     });
     return [out];
   },

@@ -1,0 +1,92 @@
+// First half of GroupNorm's gradient: for each chunk of pixels and each group the sums of g and of g * xhat, where
+// g = dy * gamma (times SiLU's derivative where SILU) and xhat = (x - mean) * scale. The work is split as in
+// group_norm_statistics.wgsl.
+struct Params {
+  pixels: u32,   // P
+  chunk: u32,    // pixels in a chunk
+  chunks: u32,   // chunks in a sample
+  columns4: u32, // C / 4
+  groups: u32,   // in a sample
+  columns: u32,  // vec4 columns in a block; columns * lanes <= THREADS
+  lanes: u32,    // threads that share a column
+  channels: u32, // in a group
+};
+@group(0) @binding(0) var<storage, read_write> partial: array<vec2f>; // [N, groups, chunks]
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read> gamma: array<vec4f>;
+@group(0) @binding(3) var<storage, read> beta: array<vec4f>;
+@group(0) @binding(4) var<storage, read> statistics: array<vec2f>; // [N, groups], from group_norm.wgsl
+@group(0) @binding(5) var<storage, read> dy: array<vec4f>;
+@group(0) @binding(6) var<uniform> params: Params;
+
+const THREADS = 128u;
+
+var<workgroup> sums_g: array<vec4f, THREADS>;
+var<workgroup> sums_gx: array<vec4f, THREADS>;
+
+fn origin(sample: u32, channel: u32) -> f32 {
+  let first = channel / params.channels * params.channels;
+  return x[sample * params.pixels * params.columns4 + first / 4u][first % 4u];
+}
+
+@compute @workgroup_size(THREADS)
+fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) thread: u32) {
+  let sample = id.z;
+  let columns = params.columns;
+  let lanes = params.lanes;
+  let channels = params.channels;
+  let groups = columns * 4u / channels; // of the block
+  let column = thread % columns;
+  let lane = thread / columns;
+  let column4 = id.y * columns + column;
+  let base = sample * params.pixels * params.columns4 + column4;
+  var shift: vec4f;
+  var mean: vec4f;
+  var scale: vec4f;
+  for (var i = 0u; i < 4u; i++) {
+    let stats = statistics[sample * params.groups + (column4 * 4u + i) / channels];
+    shift[i] = origin(sample, column4 * 4u + i);
+    mean[i] = stats.x;
+    scale[i] = stats.y;
+  }
+  let weight = gamma[column4];
+  let bias = beta[column4];
+  let end = min((id.x + 1u) * params.chunk, params.pixels);
+  // Threads left over take no pixel.
+  let first = select(end, id.x * params.chunk + lane, lane < lanes);
+  var sum_g = vec4f();
+  var sum_gx = vec4f();
+  for (var p = first; p < end; p += lanes) {
+    let i = base + p * params.columns4;
+    let xhat = ((x[i] - shift) - mean) * scale;
+    var g = dy[i] * weight;
+    if (SILU) {
+      let v = xhat * weight + bias;
+      let s = 1.0 / (1.0 + exp(min(-v, vec4f(80.0))));
+      g *= s + v * s * (1.0 - s);
+    }
+    sum_g += g;
+    sum_gx += g * xhat;
+  }
+  sums_g[thread] = sum_g;
+  sums_gx[thread] = sum_gx;
+  workgroupBarrier();
+
+  if (lane == 0u) {
+    for (var i = 1u; i < lanes; i++) {
+      sum_g += sums_g[i * columns + column];
+      sum_gx += sums_gx[i * columns + column];
+    }
+    sums_g[column] = sum_g;
+    sums_gx[column] = sum_gx;
+  }
+  workgroupBarrier();
+
+  for (var group = thread; group < groups; group += THREADS) {
+    var total = vec2f();
+    for (var c = group * channels; c < (group + 1u) * channels; c++) {
+      total += vec2f(sums_g[c / 4u][c % 4u], sums_gx[c / 4u][c % 4u]);
+    }
+    partial[(sample * params.groups + id.y * groups + group) * params.chunks + id.x] = total;
+  }
+}
