@@ -11,6 +11,7 @@ import {
   MAX_HEADER_BYTES,
   parseSafetensorsHeader,
   SafetensorsError,
+  type SafetensorsFault,
   type TensorInfo,
 } from './safetensorsHeader.ts';
 
@@ -67,20 +68,19 @@ function lookAlike(head: Uint8Array): string | undefined {
 export async function openSafetensors(source: ByteSource): Promise<SafetensorsFile> {
   const file = source.name;
   const head = await source.read(0, Math.min(8, source.size));
-  const alike = lookAlike(head);
-  if (alike !== undefined) throw new SafetensorsError(file, 'not-safetensors', alike);
-  if (source.size < 8) throw new SafetensorsError(file, 'truncated', `it has only ${source.size} bytes`);
+  // A small header's length may by chance look like the start of another format, so that is asked only once it makes no sense.
+  const fault = (reason: SafetensorsFault, what: string): SafetensorsError => {
+    const alike = lookAlike(head);
+    return new SafetensorsError(file, alike === undefined ? reason : 'not-safetensors', alike ?? what);
+  };
+  if (source.size < 8) throw fault('truncated', `it has only ${source.size} bytes`);
   const headerBytes = new DataView(head.buffer, head.byteOffset).getBigUint64(0, true);
   if (headerBytes > BigInt(MAX_HEADER_BYTES)) {
-    throw new SafetensorsError(
-      file,
-      'header-too-large',
-      `its header claims ${headerBytes} bytes, more than the limit of 100 MB`,
-    );
+    throw fault('header-too-large', `its header claims ${headerBytes} bytes, more than the limit of 100 MB`);
   }
   const dataStart = 8 + Number(headerBytes);
   if (dataStart > source.size) {
-    throw new SafetensorsError(file, 'truncated', `it ends within its header, ${dataStart - source.size} bytes early`);
+    throw fault('truncated', `it ends within its header, ${dataStart - source.size} bytes early`);
   }
   const headerJson = await source.read(8, dataStart);
   const { metadata, tensors } = parseSafetensorsHeader(file, headerJson, source.size - dataStart);
