@@ -14,6 +14,7 @@ const directives = [
   "style-src 'self'",
   "img-src 'self' blob: data:",
   "font-src 'self'",
+  "manifest-src 'self'",
   "connect-src 'self' https: http://localhost:* http://127.0.0.1:*",
   "base-uri 'none'",
   "form-action 'none'",
