@@ -11,19 +11,13 @@ export interface GpuCounters {
   submits: number;
 }
 
-/**
- * Wraps `device.createBuffer` and `queue.submit` so that every buffer's bytes are counted until it is destroyed.
- *
- * With `shrinkTo`, buffers are really made at most that small while the counters see the asked size: on Dawn's null
- * backend, which computes nothing, this measures a full-size model on a small machine.
- */
-export function countDevice(device: GPUDevice, { shrinkTo = Infinity }: { readonly shrinkTo?: number } = {}): GpuCounters {
+/** Wraps `device.createBuffer` and `queue.submit` so that every buffer's bytes are counted until it is destroyed. */
+export function countDevice(device: GPUDevice): GpuCounters {
   const counters: GpuCounters = { liveBytes: 0, peakBytes: 0, liveBuffers: 0, dispatches: 0, submits: 0 };
   const createBuffer = device.createBuffer.bind(device);
   device.createBuffer = (descriptor) => {
     const { size } = descriptor;
-    const buffer = createBuffer(size > shrinkTo ? { ...descriptor, size: shrinkTo } : descriptor);
-    if (size > shrinkTo) Object.defineProperty(buffer, 'size', { value: size });
+    const buffer = createBuffer(descriptor);
     counters.liveBytes += size;
     counters.liveBuffers++;
     counters.peakBytes = Math.max(counters.peakBytes, counters.liveBytes);

@@ -115,12 +115,9 @@ export function runtime(): Runtime {
 }
 
 /** Makes `opened` the device of tfjs' backend `webgpu` and selects that backend. */
-export async function startRuntime(opened: OpenedDevice, options: { readonly shrinkBuffersTo?: number } = {}): Promise<Runtime> {
+export async function startRuntime(opened: OpenedDevice): Promise<Runtime> {
   const { device } = opened;
-  const counters = countDevice(
-    device,
-    options.shrinkBuffersTo === undefined ? {} : { shrinkTo: options.shrinkBuffersTo },
-  );
+  const counters = countDevice(device);
   env().set('WEBGPU_DEFERRED_SUBMIT_BATCH_SIZE', dispatchesPerSubmit);
   // Small tensors must not be forwarded to the CPU backend: our kernels exist there for tests only.
   env().set('WEBGPU_CPU_FORWARD', false);

@@ -101,6 +101,25 @@ export function parseUNetConfig(config: ConfigReader): UNetConfig {
   };
 }
 
+/** Diffusers' paths of every attention projection (to_q, to_k, to_v, to_out.0) of a UNet, in forward order. */
+export function attentionModules(config: UNetConfig): string[] {
+  const { downAttention, upAttention, layersPerBlock } = config;
+  const transformers = [
+    ...downAttention.flatMap((has, i) => (has ? range(layersPerBlock).map((j) => `down_blocks.${i}.attentions.${j}`) : [])),
+    'mid_block.attentions.0',
+    ...upAttention.flatMap((has, i) => (has ? range(layersPerBlock + 1).map((j) => `up_blocks.${i}.attentions.${j}`) : [])),
+  ];
+  return transformers.flatMap((name) =>
+    ['attn1', 'attn2'].flatMap((attention) =>
+      ['to_q', 'to_k', 'to_v', 'to_out.0'].map((part) => `${name}.transformer_blocks.0.${attention}.${part}`),
+    ),
+  );
+}
+
+function range(count: number): number[] {
+  return Array.from({ length: count }, (_, i) => i);
+}
+
 /** Called with intermediate values under diffusers' module names, for the oracle. The tensor is only lent. */
 export type Tap = (name: string, value: Tensor) => void;
 

@@ -10,7 +10,7 @@ import type { Linear } from '../nn/linear.ts';
 import type { GroupNorm } from '../nn/norms.ts';
 import { ResnetBlock } from '../nn/resnetBlock.ts';
 import { LayerLoader, type WeightReader } from '../nn/weights.ts';
-import type { ConfigReader } from './config.ts';
+import { UnsupportedModelError, type ConfigReader } from './config.ts';
 import { inTiles, type Plane } from './tiles.ts';
 
 export interface VaeConfig {
@@ -29,8 +29,14 @@ export function parseVaeConfig(config: ConfigReader): VaeConfig {
   config.require('act_fn', ['silu']);
   config.require('mid_block_add_attention', [true]);
   const blockOutChannels = config.numbers('block_out_channels', [64]);
-  for (const type of config.strings('down_block_types', [])) config.require('down_block_types', type === 'DownEncoderBlock2D' ? [config.raw('down_block_types')] : []);
-  for (const type of config.strings('up_block_types', [])) config.require('up_block_types', type === 'UpDecoderBlock2D' ? [config.raw('up_block_types')] : []);
+  for (const [field, supported] of [
+    ['down_block_types', 'DownEncoderBlock2D'],
+    ['up_block_types', 'UpDecoderBlock2D'],
+  ] as const) {
+    for (const type of config.strings(field, [])) {
+      if (type !== supported) throw new UnsupportedModelError(config.where, `"${field}": "${type}"`);
+    }
+  }
   return {
     inChannels: config.number('in_channels', 3),
     outChannels: config.number('out_channels', 3),
@@ -86,8 +92,10 @@ async function loadMid(loader: LayerLoader, name: string, groups: number): Promi
   };
 }
 
-function runMid(mid: Mid, x: Tensor): Tensor {
-  return mid.second.forward(mid.attention.forward(mid.first.forward(x)));
+function runMid(mid: Mid, x: Tensor, tapAttention?: (value: Tensor) => void): Tensor {
+  const attended = mid.attention.forward(mid.first.forward(x));
+  tapAttention?.(attended);
+  return mid.second.forward(attended);
 }
 
 interface Level {
@@ -146,6 +154,9 @@ export interface LatentMoments {
 }
 
 export class AutoencoderKL {
+  /** Set by the oracle only: called with intermediate values under diffusers' module names. The tensor is only lent. */
+  tap: ((name: string, value: Tensor) => void) | undefined;
+
   private constructor(
     readonly config: VaeConfig,
     private readonly encoder: Encoder | null,
@@ -249,10 +260,16 @@ export class AutoencoderKL {
 
   private decodeTile(z: Tensor): Tensor {
     const decoder = defined(this.decoder, 'the VAE decoder');
-    let h = runMid(decoder.mid, decoder.convIn.forward(decoder.postQuantConv.forward(z)));
-    for (const level of decoder.levels) {
+    const unquantised = decoder.postQuantConv.forward(z);
+    this.tap?.('post_quant_conv', unquantised);
+    const first = decoder.convIn.forward(unquantised);
+    this.tap?.('decoder.conv_in', first);
+    let h = runMid(decoder.mid, first, this.tap && ((value) => this.tap?.('decoder.mid_block.attentions.0', value)));
+    this.tap?.('decoder.mid_block', h);
+    for (const [i, level] of decoder.levels.entries()) {
       for (const resnet of level.resnets) h = resnet.forward(h);
       if (level.resample) h = level.resample.forward(upsampleNearest2x(h));
+      this.tap?.(`decoder.up_blocks.${i}`, h);
     }
     return decoder.convOut.forward(decoder.normOut.forward(h, { silu: true }));
   }

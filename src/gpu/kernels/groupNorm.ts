@@ -188,7 +188,7 @@ const threadsPerWorkgroup = 128;
 const mostColumns = 32;
 /** Chunks of a sample: each workgroup of the second dispatch reads all those of its groups. */
 const mostChunks = 64;
-const pixelsPerThread = 8;
+const pixelsPerThread = 16;
 
 function split(x: TensorInfo, options: GroupNormOptions): Split {
   const s = sizes(x, options);

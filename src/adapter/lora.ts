@@ -1,0 +1,207 @@
+/**
+ * LoRA adapters on a model's projections (Hu et al. 2021): y += scale * B (A x), scale = weight * alpha / rank.
+ *
+ * On the GPU the branches of all adapters are joined along the rank, and the modules of one packed projection (q|k|v) lie
+ * side by side as groups. Weights of adapters are only factors in a small vector: moving a slider rewrites that vector,
+ * nothing is merged and nothing is loaded again.
+ */
+import { defined, invariant } from '../core/invariant.ts';
+import { deriveSeed, TorchGenerator } from '../core/rng.ts';
+import type { LoraModule } from '../formats/lora/types.ts';
+import { readTensor, tensor, uploadTensor, writeTensor, type Tensor } from '../gpu/ops.ts';
+import type { Linear } from '../nn/linear.ts';
+
+/** A set of LoRA modules by the diffusers path of the layer that they change. */
+export interface Adapter {
+  readonly name: string;
+  readonly modules: ReadonlyMap<string, LoraModule>;
+}
+
+/** Where each adapter's rows lie in the joined branch of one projection. */
+interface Placement {
+  readonly linear: Linear;
+  readonly rank: number;
+  /** For each adapter: its first row within a group and how many it takes (the largest rank of its modules here). */
+  readonly spans: readonly { readonly start: number; readonly rank: number }[];
+}
+
+/** Adapters plugged into a model. Plugging again replaces them; {@link unplug} frees all. */
+export class PluggedAdapters {
+  private constructor(
+    private readonly adapters: readonly Adapter[],
+    private readonly placements: readonly Placement[],
+  ) {}
+
+  /** Joins `adapters` into the branches of `linears`. Every weight starts at 1. */
+  static plug(linears: readonly Linear[], adapters: readonly Adapter[]): PluggedAdapters {
+    const placements: Placement[] = [];
+    for (const linear of linears) {
+      let start = 0;
+      const spans = adapters.map(({ modules }) => {
+        const rank = Math.max(0, ...linear.modules.map((name) => modules.get(name)?.rank ?? 0));
+        const span = { start, rank };
+        start += rank;
+        return span;
+      });
+      if (start === 0) continue;
+      plugOne(linear, adapters, spans, start);
+      placements.push({ linear, rank: start, spans });
+    }
+    const plugged = new PluggedAdapters(adapters, placements);
+    plugged.setWeights(adapters.map(() => 1));
+    return plugged;
+  }
+
+  /** Sets every adapter's weight (0 is off, 1 is as trained). */
+  setWeights(weights: readonly number[]): void {
+    invariant(weights.length === this.adapters.length, 'One weight an adapter');
+    for (const { linear, rank, spans } of this.placements) {
+      const groups = linear.modules.length;
+      const values = new Float32Array(groups * rank);
+      spans.forEach((span, i) => {
+        linear.modules.forEach((name, g) => {
+          const module = this.adapters[i]!.modules.get(name);
+          if (!module) return;
+          values.fill((weights[i]! * module.alpha) / module.rank, g * rank + span.start, g * rank + span.start + span.rank);
+        });
+      });
+      writeTensor(defined(linear.lora).scale, values);
+    }
+  }
+
+  /** Takes the adapters out of the model and frees their tensors. */
+  unplug(): void {
+    for (const { linear } of this.placements) unplugLinear(linear);
+  }
+}
+
+function plugOne(linear: Linear, adapters: readonly Adapter[], spans: Placement['spans'], rank: number): void {
+  const { inFeatures, outFeatures } = linear.weights;
+  const groups = linear.modules.length;
+  const outEach = outFeatures / groups;
+  const a = new Float32Array(groups * rank * inFeatures);
+  const b = new Float32Array(outFeatures * rank);
+  adapters.forEach(({ modules }, i) => {
+    const { start } = spans[i]!;
+    linear.modules.forEach((name, g) => {
+      const module = modules.get(name);
+      if (!module) return;
+      invariant(
+        module.down.length === module.rank * inFeatures && module.up.length === module.rank * outEach,
+        `${name}: the LoRA does not have this layer's sizes`,
+        { inFeatures, outFeatures: outEach, rank: module.rank },
+      );
+      a.set(module.down, (g * rank + start) * inFeatures);
+      for (let n = 0; n < outEach; n++) {
+        b.set(module.up.subarray(n * module.rank, (n + 1) * module.rank), (g * outEach + n) * rank + start);
+      }
+    });
+  });
+  setBranch(linear, a, b, new Float32Array(groups * rank), rank);
+}
+
+function setBranch(linear: Linear, a: Float32Array, b: Float32Array, scale: Float32Array, rank: number): void {
+  unplugLinear(linear);
+  const { inFeatures, outFeatures } = linear.weights;
+  const groups = linear.modules.length;
+  linear.lora = {
+    a: tensor(a, [groups * rank, inFeatures]),
+    b: tensor(b, [outFeatures, rank]),
+    scale: tensor(scale, [groups * rank]),
+    groups,
+  };
+  for (const t of [linear.lora.a, linear.lora.b, linear.lora.scale]) uploadTensor(t);
+}
+
+function unplugLinear(linear: Linear): void {
+  if (!linear.lora) return;
+  const { a, b, scale } = linear.lora;
+  linear.lora = null;
+  for (const t of [a, b, scale]) t.dispose();
+}
+
+/** One adapter being trained: all of `linears` with one rank and alpha. */
+export class TrainableAdapter {
+  private constructor(
+    private readonly linears: readonly Linear[],
+    readonly rank: number,
+    readonly alpha: number,
+  ) {}
+
+  /**
+   * A new adapter: A uniform in +-1/sqrt(in) (PEFT's kaiming_uniform with a = sqrt 5), B zero, so that the model is unchanged
+   * at first. Each module draws from a generator of its own, derived from `seed` and its name.
+   */
+  static create(linears: readonly Linear[], options: { readonly rank: number; readonly alpha: number; readonly seed: number }): TrainableAdapter {
+    const { rank, alpha, seed } = options;
+    const modules = linears.flatMap((linear) =>
+      linear.modules.map((name): [string, LoraModule] => {
+        const { inFeatures } = linear.weights;
+        const outFeatures = linear.weights.outFeatures / linear.modules.length;
+        const bound = 1 / Math.sqrt(inFeatures);
+        const uniform = new TorchGenerator(deriveSeed(seed, 'lora-init', name)).rand(rank * inFeatures);
+        const down = uniform.map((u) => (2 * u - 1) * bound);
+        const up = new Float32Array(outFeatures * rank);
+        return [name, { module: name, target: 'unet', down, up, rank, alpha, inFeatures, outFeatures }];
+      }),
+    );
+    return TrainableAdapter.fromModules(linears, new Map(modules), { rank, alpha });
+  }
+
+  /** Continues from given weights, which must name every module of `linears`. */
+  static fromModules(
+    linears: readonly Linear[],
+    modules: ReadonlyMap<string, LoraModule>,
+    { rank, alpha }: { readonly rank: number; readonly alpha: number },
+  ): TrainableAdapter {
+    for (const linear of linears) {
+      for (const name of linear.modules) invariant(modules.get(name)?.rank === rank, `${name}: no LoRA of rank ${rank}`);
+    }
+    PluggedAdapters.plug(linears, [{ name: 'training', modules }]);
+    return new TrainableAdapter(linears, rank, alpha);
+  }
+
+  /** Every A and B, in forward order. */
+  parameters(): Tensor[] {
+    return this.linears.flatMap((linear) => {
+      const { a, b } = defined(linear.lora, 'the trained branch');
+      return [a, b];
+    });
+  }
+
+  /** The weights as they are on the GPU now, module by module. */
+  async toModules(): Promise<LoraModule[]> {
+    const values = new Map<number, Float32Array>();
+    for (const parameter of this.parameters()) values.set(parameter.id, await readTensor(parameter));
+    return this.split((parameter) => defined(values.get(parameter.id)));
+  }
+
+  /** Cuts values that lie like the parameters (the weights themselves, gradients) into modules. */
+  split(valuesOf: (parameter: Tensor) => Float32Array): LoraModule[] {
+    const { rank, alpha } = this;
+    return this.linears.flatMap((linear) => {
+      const { a, b } = defined(linear.lora, 'the trained branch');
+      const { inFeatures } = linear.weights;
+      const outFeatures = linear.weights.outFeatures / linear.modules.length;
+      const down = valuesOf(a);
+      const up = valuesOf(b);
+      return linear.modules.map(
+        (module, g): LoraModule => ({
+          module,
+          target: 'unet',
+          down: down.slice(g * rank * inFeatures, (g + 1) * rank * inFeatures),
+          up: up.slice(g * outFeatures * rank, (g + 1) * outFeatures * rank),
+          rank,
+          alpha,
+          inFeatures,
+          outFeatures,
+        }),
+      );
+    });
+  }
+
+  /** Frees the parameters and takes them out of the model. */
+  dispose(): void {
+    for (const linear of this.linears) unplugLinear(linear);
+  }
+}

@@ -1,0 +1,93 @@
+/** `loratory generate`: a picture from a prompt, with any number of LoRAs. */
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
+import { Command, Option } from 'commander';
+import { readAdapterFile } from '../export/runFile.ts';
+import { encodePng } from '../formats/png.ts';
+import { openDiffusionModel } from '../models/repository.ts';
+import { SCHEDULER_NAMES, type SchedulerName } from '../schedulers/index.ts';
+import { ImageGenerator } from '../session/generation.ts';
+import { adaptableModules } from '../session/training.ts';
+import { runCommand } from './exit.ts';
+import { FileNotFoundError, folderTree } from './nodeFiles.ts';
+import { openNodeGpu } from './nodeGpu.ts';
+import { loraOption, real, whole, type LoraOption } from './options.ts';
+import { Progress } from './progress.ts';
+
+interface GenerateFlags {
+  readonly model: string;
+  readonly prompt: string;
+  readonly negative: string;
+  readonly lora: LoraOption[];
+  readonly seed: number;
+  readonly steps: number;
+  readonly guidance: number;
+  readonly scheduler: SchedulerName;
+  readonly width: number;
+  readonly height: number;
+  readonly out: string;
+}
+
+export function generateCommand(): Command {
+  return new Command('generate')
+    .description('Draws a picture from a prompt.')
+    .requiredOption('--model <dir>', 'folder of a Stable Diffusion 1.5 model in diffusers layout')
+    .requiredOption('--prompt <text>', 'what to draw')
+    .requiredOption('--out <png>', 'the PNG file to write')
+    .option('--negative <text>', 'what to stay away from', '')
+    .option('--lora <file:weight>', 'a LoRA file and its weight (may be repeated)', loraOption, [])
+    .option('--seed <n>', 'seed of the starting noise', whole, 42)
+    .option('--steps <n>', 'denoising steps', whole, 20)
+    .option('--guidance <n>', 'guidance scale: how closely to follow the prompt', real, 7.5)
+    .addOption(new Option('--scheduler <name>', 'sampler').choices([...SCHEDULER_NAMES]).default('ddim'))
+    .option('--width <px>', 'width of the picture', whole, 512)
+    .option('--height <px>', 'height of the picture', whole, 512)
+    .action((flags: GenerateFlags) => runCommand(() => generate(flags)));
+}
+
+async function generate(flags: GenerateFlags): Promise<number> {
+  const model = await openDiffusionModel(await folderTree(flags.model));
+  const loras = [];
+  for (const { path, weight } of flags.lora) {
+    const bytes = await readFile(path).catch(() => {
+      throw new FileNotFoundError(path, 'LoRA file');
+    });
+    loras.push({ adapter: await readAdapterFile(basename(path), new Uint8Array(bytes), adaptableModules(model)), weight });
+  }
+  await mkdir(dirname(flags.out), { recursive: true });
+  const progress = new Progress();
+  const { close } = await openNodeGpu();
+  try {
+    const generator = new ImageGenerator(model);
+    let started = false;
+    const image = await generator.generate(
+      {
+        prompt: flags.prompt,
+        negativePrompt: flags.negative,
+        seed: flags.seed,
+        numInferenceSteps: flags.steps,
+        guidanceScale: flags.guidance,
+        width: flags.width,
+        height: flags.height,
+        scheduler: flags.scheduler,
+        loras,
+      },
+      {
+        onStatus: (detail) => progress.say(detail),
+        onStep: (step) => {
+          if (!started) progress.start(flags.steps, 'Drawing {bar} {value}/{total} | {eta} s left');
+          started = true;
+          progress.update(step);
+        },
+      },
+    );
+    generator.dispose();
+    await writeFile(flags.out, encodePng(image));
+    progress.stop();
+    process.stdout.write(`${flags.out}\n`);
+    return 0;
+  } finally {
+    progress.stop();
+    close();
+  }
+}

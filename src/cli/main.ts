@@ -1,0 +1,13 @@
+/** The command line: the same engine as the studio's, in Node. */
+import { Command } from 'commander';
+import { generateCommand } from './generateCommand.ts';
+import { infoCommand } from './infoCommand.ts';
+import { trainCommand } from './trainCommand.ts';
+
+await new Command('loratory')
+  .description('Trains Stable Diffusion LoRAs and draws with them, on WebGPU.')
+  .showHelpAfterError('(add --help for all options)')
+  .addCommand(trainCommand())
+  .addCommand(generateCommand())
+  .addCommand(infoCommand())
+  .parseAsync();

@@ -1,0 +1,92 @@
+/** The denoising loop of a Stable Diffusion pipeline with classifier-free guidance (Ho & Salimans 2021). */
+import { invariant } from '../core/invariant.ts';
+import { TorchGenerator } from '../core/rng.ts';
+import { readTensor, tensor } from '../gpu/ops.ts';
+import type { PromptEmbedding } from '../latents/embeddings.ts';
+import type { UNet2DCondition } from '../models/unet.ts';
+import type { Scheduler } from '../schedulers/types.ts';
+
+export interface DenoiseOptions {
+  readonly unet: UNet2DCondition;
+  readonly scheduler: Scheduler;
+  /**
+   * Where to start, [h, w, c]: from noise of unit variance, which is multiplied by the scheduler's initNoiseSigma here, or from
+   * latents that were brought to the noise level of timestep number `from` already (image to image).
+   */
+  readonly start: { readonly noise: Float32Array } | { readonly latents: Float32Array; readonly from: number };
+  readonly shape: readonly [h: number, w: number, c: number];
+  readonly promptEmbeds: PromptEmbedding;
+  readonly negativePromptEmbeds: PromptEmbedding;
+  /** At 1 or below the negative prompt is not used, as in diffusers. */
+  readonly guidanceScale: number;
+  readonly signal?: AbortSignal;
+  /** Called after each step with the latents as they are then. */
+  readonly onStep?: (step: number, latents: Float32Array) => void;
+}
+
+/** Denoises one image's latents, [h, w, c], scaled as the UNet sees them. */
+export async function denoise(options: DenoiseOptions): Promise<Float32Array> {
+  const { unet, scheduler, start, shape, promptEmbeds, negativePromptEmbeds, guidanceScale, signal, onStep } = options;
+  const guided = guidanceScale > 1;
+  const context = contextOf(guided ? [negativePromptEmbeds, promptEmbeds] : [promptEmbeds]);
+  const contextTensor = tensor(context.values, context.shape);
+  let latents: Float32Array = 'noise' in start ? start.noise.map((value) => value * scheduler.initNoiseSigma) : start.latents;
+  const from = 'noise' in start ? 0 : start.from;
+  try {
+    for (const [i, timestep] of scheduler.timesteps.entries()) {
+      if (i < from) continue;
+      signal?.throwIfAborted();
+      const input = scheduler.scaleModelInput(latents, i);
+      const copies = guided ? 2 : 1;
+      const sample = tensor(repeat(input, copies), [copies, ...shape]);
+      const predicted = unet.forward(sample, Array.from({ length: copies }, () => timestep), contextTensor);
+      const values = await readTensor(predicted);
+      predicted.dispose();
+      sample.dispose();
+      latents = scheduler.step(guided ? guide(values, guidanceScale) : values, i, latents);
+      onStep?.(i + 1, latents);
+    }
+  } finally {
+    contextTensor.dispose();
+  }
+  return latents;
+}
+
+/** Unit noise [h, w, c] for a seed: torch.randn of [1, c, h, w] on a CPU generator, as diffusers draws it. */
+export function initialNoise(seed: number, [h, w, c]: readonly [number, number, number]): Float32Array {
+  return toChannelsLast(new TorchGenerator(seed).randn(c * h * w), [h, w, c]);
+}
+
+/** [c, h, w] to [h, w, c]. */
+export function toChannelsLast(values: Float32Array, [h, w, c]: readonly [number, number, number]): Float32Array {
+  const out = new Float32Array(values.length);
+  for (let k = 0; k < c; k++) for (let p = 0; p < h * w; p++) out[p * c + k] = values[k * h * w + p]!;
+  return out;
+}
+
+/** uncond + scale * (cond - uncond), in float32, for a batch of [negative, prompt]. */
+function guide(values: Float32Array, guidanceScale: number): Float32Array {
+  const size = values.length / 2;
+  const out = new Float32Array(size);
+  for (let j = 0; j < size; j++) {
+    const unconditional = values[j]!;
+    out[j] = unconditional + Math.fround(guidanceScale * Math.fround(values[size + j]! - unconditional));
+  }
+  return out;
+}
+
+function repeat(values: Float32Array, copies: number): Float32Array {
+  const out = new Float32Array(values.length * copies);
+  for (let i = 0; i < copies; i++) out.set(values, i * values.length);
+  return out;
+}
+
+function contextOf(embeddings: readonly PromptEmbedding[]): { values: Float32Array; shape: [number, number, number] } {
+  const { tokens, width } = embeddings[0]!;
+  const values = new Float32Array(embeddings.length * tokens * width);
+  embeddings.forEach((embedding, i) => {
+    invariant(embedding.tokens === tokens && embedding.width === width, 'Prompts must be encoded to one size');
+    values.set(embedding.values, i * tokens * width);
+  });
+  return { values, shape: [embeddings.length, tokens, width] };
+}

@@ -1,0 +1,323 @@
+/**
+ * One training run from pictures to an adapter, wiring the stages in order: prompts -> embeddings, free CLIP; images ->
+ * latents, free the VAE; UNet, adapter, steps; sample grids in between. The studio's worker and the command line both run this.
+ */
+import { TrainableAdapter } from '../adapter/lora.ts';
+import { LoratoryError } from '../core/errors.ts';
+import type { RgbImage } from '../core/image.ts';
+import { defined } from '../core/invariant.ts';
+import { centerCrop, resizeShorterSide } from '../dataset/preprocess.ts';
+import type { LoraModule } from '../formats/lora/types.ts';
+import { trimMemory } from '../gpu/ops.ts';
+import { runtime } from '../gpu/runtime.ts';
+import { cacheLatents, type CachedLatents } from '../latents/cache.ts';
+import { encodePrompts } from '../latents/embeddings.ts';
+import { fitPreview, previewLatents } from '../latents/preview.ts';
+import type { DiffusionModel } from '../models/repository.ts';
+import { attentionModules } from '../models/unet.ts';
+import { createScheduler } from '../schedulers/index.ts';
+import { createNoiseSchedule } from '../schedulers/noiseSchedule.ts';
+import { denoise, initialNoise } from '../sampler/denoise.ts';
+import { decodeLatents } from '../sampler/image.ts';
+import { planBatch } from '../trainer/batches.ts';
+import { buildBatch, defaultAdamW, LoraTrainer, predictClean, type NoisyBatch } from '../trainer/trainer.ts';
+import { captionWithTrigger } from '../core/captions.ts';
+import type { TrainControl } from './control.ts';
+
+/** The training set has no usable image. */
+export class EmptyDatasetError extends LoratoryError {
+  readonly code = 'empty-dataset';
+
+  constructor() {
+    super('There are no images to train on.', 'Add at least one image.');
+  }
+}
+
+/** A setting is outside what can be trained. */
+export class TrainOptionError extends LoratoryError {
+  readonly code = 'train-option';
+
+  constructor(option: string, value: unknown, rule: string) {
+    super(`${option} is ${String(value)}, but ${rule}.`, `Change ${option} and start again.`, { option, value });
+  }
+}
+
+export interface TrainingImage {
+  readonly id: string;
+  readonly caption: string;
+  /** Decodes the picture; called once, when its latents are computed. */
+  pixels(): Promise<RgbImage>;
+}
+
+export interface TrainingOptions {
+  /** Side of the square that images are cropped to; a multiple of 8 times the UNet's own factor. */
+  readonly resolution: number;
+  readonly rank: number;
+  readonly alpha: number;
+  readonly learningRate: number;
+  readonly maxTrainSteps: number;
+  readonly trainBatchSize: number;
+  readonly seed: number;
+  readonly flipProbability: number;
+  /** 0: never. */
+  readonly sampleEvery: number;
+  readonly samplePrompts: readonly { readonly prompt: string; readonly seed: number }[];
+  readonly sampleInferenceSteps: number;
+  readonly sampleGuidanceScale: number;
+}
+
+export interface StepReport {
+  /** Steps done, 1-based. */
+  readonly globalStep: number;
+  readonly loss: number;
+  readonly learningRate: number;
+  readonly msPerStep: number;
+  readonly etaSeconds: number;
+  readonly gpuBytes: number;
+  readonly gpuPeakBytes: number;
+  /** Pictures of this step's batch; computed only if asked for. */
+  strip(): StripImage[];
+}
+
+export interface StripImage {
+  readonly imageId: string;
+  readonly timestep: number;
+  readonly flipped: boolean;
+  readonly clean: RgbImage;
+  readonly noisy: RgbImage;
+  readonly predicted: RgbImage;
+}
+
+export interface SampleReport {
+  readonly globalStep: number;
+  readonly images: readonly { readonly prompt: string; readonly seed: number; readonly image: RgbImage }[];
+}
+
+export interface TrainingEvents {
+  /** What is being done, in words; progress 0..1 where known. */
+  onStatus?(phase: 'preparing' | 'training' | 'sampling' | 'paused', detail: string, progress: number | null): void;
+  onStep?(report: StepReport): void;
+  onSample?(report: SampleReport): void;
+  /** The adapter so far, from time to time and at the end: store it, so that no work is lost. */
+  onCheckpoint?(modules: readonly LoraModule[], globalStep: number): Promise<void>;
+}
+
+export interface TrainingRequest {
+  readonly model: DiffusionModel;
+  readonly images: readonly TrainingImage[];
+  readonly triggerWord: string;
+  readonly options: TrainingOptions;
+}
+
+export interface TrainingResult {
+  readonly modules: readonly LoraModule[];
+  readonly globalStep: number;
+  readonly stopped: boolean;
+}
+
+/** An adapter is handed to `onCheckpoint` at least this often while training. */
+const checkpointEveryMs = 60_000;
+
+/** Throws {@link TrainOptionError} for settings that cannot be trained with this model. */
+export function checkTrainingOptions(options: TrainingOptions, model: DiffusionModel): void {
+  const whole = (name: keyof TrainingOptions, low: number, high: number): void => {
+    const value = options[name] as number;
+    if (!Number.isInteger(value) || value < low || value > high) throw new TrainOptionError(name, value, `it must be a whole number from ${low} to ${high}`);
+  };
+  whole('rank', 1, 320);
+  whole('maxTrainSteps', 1, 1_000_000);
+  whole('trainBatchSize', 1, 8);
+  whole('seed', 0, 2 ** 32 - 1);
+  whole('sampleEvery', 0, 1_000_000);
+  const unit = resolutionUnit(model);
+  whole('resolution', unit, 2048);
+  if (options.resolution % unit !== 0) throw new TrainOptionError('resolution', options.resolution, `this model needs a multiple of ${unit}`);
+  if (!(options.alpha > 0 && options.alpha <= 1024)) throw new TrainOptionError('alpha', options.alpha, 'it must lie above 0 and at most at 1024');
+  if (!(options.learningRate > 0 && options.learningRate < 1)) throw new TrainOptionError('learningRate', options.learningRate, 'it must lie between 0 and 1');
+  if (!(options.flipProbability >= 0 && options.flipProbability <= 1)) throw new TrainOptionError('flipProbability', options.flipProbability, 'it must lie between 0 and 1');
+}
+
+/** Diffusers' paths of all layers that an adapter may change, known without loading the UNet's weights. */
+export function adaptableModules(model: DiffusionModel): string[] {
+  return attentionModules(model.unetConfig);
+}
+
+/** Sides of pictures must be multiples of this many pixels: what VAE and UNet halve together. */
+export function resolutionUnit(model: DiffusionModel): number {
+  return 2 ** (model.vaeConfig.blockOutChannels.length - 1 + model.unetConfig.blockOutChannels.length - 1);
+}
+
+/**
+ * Trains an adapter. `control` pauses, stops or asks for a sample; stopping keeps what was learnt.
+ *
+ * @throws {EmptyDatasetError | TrainOptionError} before anything is loaded.
+ */
+export async function trainLora(request: TrainingRequest, control: TrainControl, events: TrainingEvents): Promise<TrainingResult> {
+  const { model, images, triggerWord, options } = request;
+  if (images.length === 0) throw new EmptyDatasetError();
+  checkTrainingOptions(options, model);
+  const { signal } = control;
+  const captions = images.map((image) => captionWithTrigger(triggerWord, image.caption));
+  const prompts = [...captions, ...options.samplePrompts.map((sample) => sample.prompt), ''];
+
+  events.onStatus?.('preparing', 'Loading the text encoder', 0);
+  const textEncoder = await model.loadTextEncoder((done) => events.onStatus?.('preparing', 'Loading the text encoder', done));
+  const embeddings = await encodePrompts(textEncoder, model.tokenizer, prompts, {
+    signal,
+    onProgress: (done, total) => events.onStatus?.('preparing', `Reading caption ${done} of ${total}`, done / total),
+  });
+  textEncoder.dispose();
+  trimMemory();
+
+  const { latents, preview } = await prepareLatents(request, signal, events);
+  const examples = latents.map((cached, i) => ({
+    latents: cached,
+    embedding: defined(embeddings.get(captions[i]!)),
+  }));
+
+  events.onStatus?.('preparing', 'Loading the UNet', 0);
+  const unet = await model.loadUNet((done) => events.onStatus?.('preparing', 'Loading the UNet', done));
+  const adapter = TrainableAdapter.create(unet.attentionLinears(), options);
+  const trainer = new LoraTrainer(unet, adapter, { ...defaultAdamW, learningRate: options.learningRate });
+  const { alphasCumprod } = createNoiseSchedule(model.schedulerConfig);
+
+  const sample = async (globalStep: number): Promise<void> => {
+    const { samplePrompts } = options;
+    const report: SampleReport['images'][number][] = [];
+    const side = options.resolution / 2 ** (model.vaeConfig.blockOutChannels.length - 1);
+    const shape = [side, side, model.unetConfig.inChannels] as const;
+    const denoised: Float32Array[] = [];
+    for (const [i, { prompt, seed }] of samplePrompts.entries()) {
+      denoised.push(
+        await denoise({
+          unet,
+          scheduler: createScheduler('ddim', model.schedulerConfig, options.sampleInferenceSteps),
+          start: { noise: initialNoise(seed, shape) },
+          shape,
+          promptEmbeds: defined(embeddings.get(prompt)),
+          negativePromptEmbeds: defined(embeddings.get('')),
+          guidanceScale: options.sampleGuidanceScale,
+          signal,
+          onStep: (done) =>
+            events.onStatus?.('sampling', `Drawing sample ${i + 1} of ${samplePrompts.length}`, (i + done / options.sampleInferenceSteps) / samplePrompts.length),
+        }),
+      );
+    }
+    const vae = await model.loadVae({ encoder: false, decoder: true });
+    try {
+      for (const [i, { prompt, seed }] of samplePrompts.entries()) {
+        report.push({ prompt, seed, image: await decodeLatents(vae, denoised[i]!, shape) });
+      }
+    } finally {
+      vae.dispose();
+      trimMemory();
+    }
+    events.onSample?.({ globalStep, images: report });
+  };
+
+  try {
+    let globalStep = 0;
+    let lastCheckpoint = performance.now();
+    let msPerStep = 0;
+    const wantsSamples = options.sampleEvery > 0 && options.samplePrompts.length > 0;
+    if (wantsSamples) await sample(0);
+    while (globalStep < options.maxTrainSteps) {
+      if (control.paused) {
+        events.onStatus?.('paused', 'Paused', globalStep / options.maxTrainSteps);
+        await events.onCheckpoint?.(await adapter.toModules(), globalStep);
+        await control.untilResumed();
+      }
+      if (control.stopRequested) break;
+      signal.throwIfAborted();
+      const started = performance.now();
+      const entries = planBatch(
+        { ...options, imageCount: images.length, numTrainTimesteps: alphasCumprod.length },
+        globalStep,
+      );
+      const batch = buildBatch(entries, examples, {
+        seed: options.seed,
+        step: globalStep,
+        scalingFactor: model.vaeConfig.scalingFactor,
+        alphasCumprod,
+      });
+      const { loss, prediction } = await trainer.step(batch);
+      globalStep++;
+      const ms = performance.now() - started;
+      // The first step compiles the kernels, so it does not enter the running mean.
+      msPerStep = globalStep <= 2 ? ms : msPerStep * 0.9 + ms * 0.1;
+      const { counters } = runtime();
+      events.onStatus?.('training', `Step ${globalStep} of ${options.maxTrainSteps}`, globalStep / options.maxTrainSteps);
+      events.onStep?.({
+        globalStep,
+        loss,
+        learningRate: options.learningRate,
+        msPerStep,
+        etaSeconds: ((options.maxTrainSteps - globalStep) * msPerStep) / 1000,
+        gpuBytes: counters.liveBytes,
+        gpuPeakBytes: counters.peakBytes,
+        strip: () => stripOf(entries, images, batch, predictClean(batch, prediction, alphasCumprod), preview),
+      });
+      const due = wantsSamples && (globalStep % options.sampleEvery === 0 || globalStep === options.maxTrainSteps);
+      if (due || control.takeSampleRequest()) await sample(globalStep);
+      if (performance.now() - lastCheckpoint > checkpointEveryMs) {
+        await events.onCheckpoint?.(await adapter.toModules(), globalStep);
+        lastCheckpoint = performance.now();
+      }
+    }
+    const modules = await adapter.toModules();
+    await events.onCheckpoint?.(modules, globalStep);
+    return { modules, globalStep, stopped: globalStep < options.maxTrainSteps };
+  } finally {
+    trainer.dispose();
+    adapter.dispose();
+    unet.dispose();
+    trimMemory();
+  }
+}
+
+async function prepareLatents(
+  { model, images, options }: TrainingRequest,
+  signal: AbortSignal,
+  events: TrainingEvents,
+): Promise<{ latents: CachedLatents[]; preview: ReturnType<typeof fitPreview> }> {
+  events.onStatus?.('preparing', 'Loading the image encoder', 0);
+  const vae = await model.loadVae({ encoder: true, decoder: false }, (done) =>
+    events.onStatus?.('preparing', 'Loading the image encoder', done),
+  );
+  try {
+    const pairs: { image: RgbImage; latents: CachedLatents }[] = [];
+    for (const [i, source] of images.entries()) {
+      signal.throwIfAborted();
+      events.onStatus?.('preparing', `Encoding image ${i + 1} of ${images.length}`, i / images.length);
+      const image = centerCrop(resizeShorterSide(await source.pixels(), options.resolution), options.resolution);
+      pairs.push({ image, latents: await cacheLatents(vae, image, { flip: options.flipProbability > 0 }) });
+    }
+    const preview = fitPreview(pairs, model.vaeConfig.scalingFactor);
+    return { latents: pairs.map((pair) => pair.latents), preview };
+  } finally {
+    vae.dispose();
+    trimMemory();
+  }
+}
+
+function stripOf(
+  entries: readonly { readonly image: number; readonly flipped: boolean; readonly timestep: number }[],
+  images: readonly TrainingImage[],
+  batch: NoisyBatch,
+  predicted: Float32Array,
+  preview: ReturnType<typeof fitPreview>,
+): StripImage[] {
+  const [, h, w, c] = batch.shape;
+  const size = h * w * c;
+  return entries.map(({ image, flipped, timestep }, i) => {
+    const paint = (values: Float32Array): RgbImage => previewLatents(preview, values.subarray(i * size, (i + 1) * size), h, w);
+    return {
+      imageId: defined(images[image]).id,
+      timestep,
+      flipped,
+      clean: paint(batch.clean),
+      noisy: paint(batch.noisy),
+      predicted: paint(predicted),
+    };
+  });
+}

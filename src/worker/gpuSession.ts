@@ -1,0 +1,98 @@
+/** The worker's one GPU and what is loaded on it: a training run or an image generator, never both. */
+import { LoratoryError } from '../core/errors.ts';
+import { openDevice } from '../gpu/device.ts';
+import { DeviceLostError } from '../gpu/errors.ts';
+import { startRuntime, type Runtime } from '../gpu/runtime.ts';
+import { openDiffusionModel } from '../models/repository.ts';
+import { ImageGenerator } from '../session/generation.ts';
+import type { ModelStore } from '../storage/modelStore.ts';
+import type { GpuInfo } from './protocol.ts';
+
+/** The GPU is taken by something that must not be interrupted. */
+export class GpuBusyError extends LoratoryError {
+  readonly code = 'gpu-busy';
+
+  constructor() {
+    super('The GPU is busy training.', 'Wait for the run to finish, or stop it: what it has learnt is kept.');
+  }
+}
+
+export class GpuSession {
+  private opening: Promise<Runtime> | null = null;
+  private generator: { readonly modelId: string; readonly generator: ImageGenerator } | null = null;
+  private training = false;
+  /** The last piece of GPU work; the next one waits for it. */
+  private queue: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    private readonly models: ModelStore,
+    private readonly onLost: (error: DeviceLostError) => void,
+  ) {}
+
+  async info(): Promise<GpuInfo> {
+    const { opened, shaderF16, device } = await this.open();
+    const { vendor, architecture, description } = opened.adapterInfo;
+    return {
+      description: description || [vendor, architecture].filter(Boolean).join(' ') || 'GPU',
+      vendor,
+      architecture,
+      isSoftware: opened.isSoftware,
+      shaderF16,
+      subgroups: device.features.has('subgroups'),
+      maxStorageBufferBindingSize: device.limits.maxStorageBufferBindingSize,
+    };
+  }
+
+  /** Runs `work` alone on the GPU with nothing else loaded. Throws {@link GpuBusyError} if a training runs already. */
+  async train<T>(work: () => Promise<T>): Promise<T> {
+    if (this.training) throw new GpuBusyError();
+    this.training = true;
+    try {
+      return await this.exclusively(async () => {
+        await this.open();
+        this.freeGenerator();
+        return work();
+      });
+    } finally {
+      this.training = false;
+    }
+  }
+
+  /** Runs `work` with an image generator for the model, which stays loaded afterwards. */
+  async generate<T>(modelId: string, work: (generator: ImageGenerator) => Promise<T>): Promise<T> {
+    if (this.training) throw new GpuBusyError();
+    return this.exclusively(async () => {
+      await this.open();
+      if (this.generator?.modelId !== modelId) {
+        this.freeGenerator();
+        const model = await openDiffusionModel(await this.models.openTree(modelId));
+        this.generator = { modelId, generator: new ImageGenerator(model) };
+      }
+      return work(this.generator!.generator);
+    });
+  }
+
+  private open(): Promise<Runtime> {
+    if (!this.opening) {
+      const opening = openDevice(navigator.gpu).then((opened) => startRuntime(opened));
+      this.opening = opening;
+      opening.then(
+        (runtime) => void runtime.lost.then(this.onLost),
+        // A machine without WebGPU may get it later (a flag, a driver): the next call tries again.
+        () => (this.opening = null),
+      );
+    }
+    return this.opening;
+  }
+
+  private freeGenerator(): void {
+    this.generator?.generator.dispose();
+    this.generator = null;
+  }
+
+  private exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.queue.then(work);
+    this.queue = result.catch(() => undefined);
+    return result;
+  }
+}
