@@ -9,6 +9,7 @@
 import {
   engine,
   env,
+  findBackendFactory,
   registerBackend,
   registerKernel,
   removeBackend,
@@ -153,6 +154,8 @@ export async function startRuntime(opened: OpenedDevice): Promise<Runtime> {
     failure: null,
   };
   device.addEventListener('uncapturederror', (event) => {
+    // We report it ourselves, with the next read-back; the console needs no second copy.
+    event.preventDefault();
     const { error } = event;
     next.failure ??=
       error instanceof GPUOutOfMemoryError
@@ -162,7 +165,7 @@ export async function startRuntime(opened: OpenedDevice): Promise<Runtime> {
   void lost.then((error) => {
     next.failure ??= error;
   });
-  removeBackend('webgpu');
+  if (findBackendFactory('webgpu') !== null) removeBackend('webgpu');
   registerBackend('webgpu', () => tfjsBackend, 3);
   current = next;
   await setBackend('webgpu');
