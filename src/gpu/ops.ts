@@ -19,6 +19,7 @@ import type { Tensor } from './runtime.ts';
 export type { Tensor } from './runtime.ts';
 export { readTensor, writeTensor, uploadTensor, flush, finishGpuWork, trimMemory, throwIfGpuFailed } from './runtime.ts';
 export { quickGelu } from './kernels/quickGelu.ts';
+export { linear } from './kernels/linear.ts';
 export { groupNorm } from './kernels/groupNorm.ts';
 export { layerNorm } from './kernels/layerNorm.ts';
 export { geglu } from './kernels/geglu.ts';

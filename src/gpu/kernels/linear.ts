@@ -1,0 +1,203 @@
+/**
+ * The linear layer with all that may hang on it, in one dispatch: y = x Wᵀ + bias + residual + LoRA branch. W is frozen, so
+ * gradients go to x, the residual and the branch only.
+ */
+import backwardShader from '../../../shaders/linear_backward.wgsl?raw';
+import forwardShader from '../../../shaders/linear.wgsl?raw';
+import tile from '../../../shaders/tile.wgsl?raw';
+import { invariant } from '../../core/invariant.ts';
+import {
+  cpuTensor,
+  cpuValues,
+  defineKernel,
+  differentiable,
+  dispatch,
+  emptyTensor,
+  type Tensor,
+  type TensorInfo,
+} from '../runtime.ts';
+import { loraDown, loraDownGradient, loraGradientA, loraGradientB, type LoraSizes } from './loraBranch.ts';
+import { cpuWeights } from './packed.ts';
+
+export interface LinearWeights {
+  /** Packed f16, logically [outFeatures, inFeatures], row-major: torch's layout. */
+  readonly weight: Tensor;
+  /** float32 [outFeatures]. */
+  readonly bias: Tensor | null;
+  readonly inFeatures: number;
+  readonly outFeatures: number;
+}
+
+/** Low-rank branches of the `groups` projections that lie side by side in one linear layer, outFeatures / groups columns each. */
+export interface LoraBranch {
+  /** float32 [groups * rank, inFeatures]: lora down. */
+  readonly a: Tensor;
+  /** float32 [outFeatures, rank]: lora up. */
+  readonly b: Tensor;
+  /** float32 [groups * rank]: alpha / rank times the adapter's strength; never differentiated. */
+  readonly scale: Tensor;
+  readonly groups: number;
+}
+
+type ForwardInputs = {
+  readonly x: TensorInfo;
+  readonly weight: TensorInfo;
+  readonly bias?: TensorInfo | null;
+  readonly residual?: TensorInfo | null;
+  readonly t?: TensorInfo | null;
+  readonly b?: TensorInfo | null;
+};
+
+const runForward = defineKernel<ForwardInputs, LoraSizes>({
+  name: 'Linear',
+  webgpu: (
+    { x, weight, bias = null, residual = null, t = null, b = null },
+    { rows, inFeatures, outFeatures, groups, rank },
+  ) => {
+    const y = emptyTensor([...x.shape.slice(0, -1), outFeatures]);
+    dispatch({
+      shader: tile + forwardShader,
+      label: 'linear',
+      constants: { HAS_BIAS: bias !== null, HAS_RESIDUAL: residual !== null, LORA: t !== null },
+      outputs: [y],
+      inputs: [x, weight, bias, residual, t, b],
+      uniforms: [rows, outFeatures, inFeatures, groups, rank],
+      workgroups: [Math.ceil(outFeatures / 64), Math.ceil(rows / 64)],
+    });
+    return [y];
+  },
+  cpu: ({ x, weight, bias, residual, t, b }, { rows, inFeatures, outFeatures, groups, rank }) => {
+    const [xs, ws] = [cpuValues(x), cpuWeights(weight)];
+    const [biases, residuals, ts, bs] = [bias, residual, t, b].map((tensor) => (tensor ? cpuValues(tensor) : null));
+    const y = new Float32Array(rows * outFeatures);
+    for (let m = 0; m < rows; m++) {
+      for (let n = 0; n < outFeatures; n++) {
+        let sum = (biases?.[n] ?? 0) + (residuals?.[m * outFeatures + n] ?? 0);
+        for (let k = 0; k < inFeatures; k++) sum += xs[m * inFeatures + k]! * ws[n * inFeatures + k]!;
+        if (ts && bs) {
+          const group = Math.floor((n * groups) / outFeatures);
+          for (let r = 0; r < rank; r++) sum += ts[(m * groups + group) * rank + r]! * bs[n * rank + r]!;
+        }
+        y[m * outFeatures + n] = sum;
+      }
+    }
+    return [cpuTensor([...x.shape.slice(0, -1), outFeatures], y)];
+  },
+});
+
+type BackwardInputs = {
+  readonly dy: TensorInfo;
+  readonly weight: TensorInfo;
+  readonly dt?: TensorInfo | null;
+  readonly a?: TensorInfo | null;
+};
+
+const runBackward = defineKernel<BackwardInputs, LoraSizes>({
+  name: 'LinearBackward',
+  webgpu: ({ dy, weight, dt = null, a = null }, { rows, inFeatures, outFeatures, groups, rank }) => {
+    const dx = emptyTensor([...dy.shape.slice(0, -1), inFeatures]);
+    dispatch({
+      shader: tile + backwardShader,
+      label: 'linear_backward',
+      constants: { LORA: dt !== null },
+      outputs: [dx],
+      inputs: [dy, weight, dt, a],
+      uniforms: [rows, outFeatures, inFeatures, groups * rank],
+      workgroups: [Math.ceil(inFeatures / 64), Math.ceil(rows / 64)],
+    });
+    return [dx];
+  },
+  cpu: ({ dy, weight, dt, a }, { rows, inFeatures, outFeatures, groups, rank }) => {
+    const [dys, ws] = [cpuValues(dy), cpuWeights(weight)];
+    const [dts, as] = [dt, a].map((tensor) => (tensor ? cpuValues(tensor) : null));
+    const ranks = groups * rank;
+    const dx = new Float32Array(rows * inFeatures);
+    for (let m = 0; m < rows; m++) {
+      for (let k = 0; k < inFeatures; k++) {
+        let sum = 0;
+        for (let n = 0; n < outFeatures; n++) sum += dys[m * outFeatures + n]! * ws[n * inFeatures + k]!;
+        if (dts && as) for (let r = 0; r < ranks; r++) sum += dts[m * ranks + r]! * as[r * inFeatures + k]!;
+        dx[m * inFeatures + k] = sum;
+      }
+    }
+    return [cpuTensor([...dy.shape.slice(0, -1), inFeatures], dx)];
+  },
+});
+
+/**
+ * y = x Wᵀ + bias + residual + scale (x Aᵀ) Bᵀ, the last by group of columns (LoRA, Hu et al. 2021, eq. 3).
+ *
+ * x: [..., inFeatures]; the result and `residual`: [..., outFeatures]. Both feature counts must be multiples of 4, and so must
+ * the columns of a group. Any rank >= 1.
+ */
+export function linear(
+  x: Tensor,
+  weights: LinearWeights,
+  options: { readonly residual?: Tensor; readonly lora?: LoraBranch } = {},
+): Tensor {
+  const { weight, bias, inFeatures, outFeatures } = weights;
+  const { residual, lora } = options;
+  const groups = lora?.groups ?? 1;
+  const sizes: LoraSizes = { rows: x.size / inFeatures, inFeatures, outFeatures, groups, rank: lora?.b.shape[1] ?? 0 };
+  check(x, weights, sizes, residual, lora);
+  return differentiable<Record<string, Tensor>>(
+    { x, ...(residual ? { residual } : {}), ...(lora ? { a: lora.a, b: lora.b } : {}) },
+    (save) => {
+      const t = lora ? loraDown(x, lora.a, lora.scale, sizes) : null;
+      save(lora && t ? [weight, x, t, lora.a, lora.b, lora.scale] : [weight]);
+      return runForward({ x, weight, bias, residual: residual ?? null, t, b: lora?.b ?? null }, sizes)[0]!;
+    },
+    (dy, [savedWeight, savedX, t, a, b, scale]) => {
+      // Shared by the gradients of x and A.
+      const dt = b && scale ? loraDownGradient(dy, b, scale, sizes) : null;
+      return {
+        x: () => runBackward({ dy, weight: savedWeight!, dt, a: a ?? null }, sizes)[0]!,
+        residual: () => dy,
+        a: () => loraGradientA(savedX!, dt!, sizes),
+        b: () => loraGradientB(dy, t!, sizes),
+      };
+    },
+  );
+}
+
+function check(
+  x: Tensor,
+  { weight, inFeatures, outFeatures }: LinearWeights,
+  sizes: LoraSizes,
+  residual?: Tensor,
+  lora?: LoraBranch,
+): void {
+  invariant(inFeatures % 4 === 0 && outFeatures % 4 === 0, 'linear: feature counts must be multiples of 4', {
+    inFeatures,
+    outFeatures,
+  });
+  invariant(x.shape.at(-1) === inFeatures, 'linear: the last axis of x must be inFeatures', {
+    shape: x.shape,
+    inFeatures,
+  });
+  invariant(weight.size * 2 === inFeatures * outFeatures, 'linear: the weight has another size', {
+    weight: weight.shape,
+    inFeatures,
+    outFeatures,
+  });
+  if (residual) {
+    const shape = [...x.shape.slice(0, -1), outFeatures];
+    invariant(residual.shape.join() === shape.join(), 'linear: the residual must have the shape of the output', {
+      residual: residual.shape,
+      shape,
+    });
+  }
+  if (lora) {
+    const { groups, rank } = sizes;
+    const facts = { a: lora.a.shape, b: lora.b.shape, scale: lora.scale.shape, groups, inFeatures, outFeatures };
+    invariant(outFeatures % (4 * groups) === 0, 'linear: the columns of a LoRA group must be a multiple of 4', facts);
+    invariant(
+      lora.a.shape.join() === `${groups * rank},${inFeatures}` &&
+        lora.b.shape[0] === outFeatures &&
+        lora.scale.size === groups * rank &&
+        rank >= 1,
+      'linear: the LoRA branch does not fit the layer',
+      facts,
+    );
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * The narrow products of a LoRA branch: t = scale * x Aᵀ, the gradient towards x Aᵀ, and those towards A and B. The wide
+ * product t Bᵀ, and dt A on the way back, are part of linear's own kernels.
+ *
+ * A branch over several projections that lie side by side (q | k | v) has a group of columns and of ranks for each:
+ * A [groups * rank, inFeatures], B [outFeatures, rank], scale [groups * rank].
+ */
+import gradientShader from '../../../shaders/lora_gradient.wgsl?raw';
+import downShader from '../../../shaders/lora_down.wgsl?raw';
+import { cpuTensor, cpuValues, defineKernel, dispatch, emptyTensor, type Tensor, type TensorInfo } from '../runtime.ts';
+import { sumAndReleaseRows } from './sumRows.ts';
+
+/** Sizes of a branch; `rows` are all the tokens. */
+export interface LoraSizes {
+  readonly rows: number;
+  readonly inFeatures: number;
+  readonly outFeatures: number;
+  readonly groups: number;
+  readonly rank: number;
+}
+
+/** Rows of the smallest chunk that is worth a workgroup, and workgroups beyond which no GPU gets any busier. */
+const smallestChunk = 256;
+const enoughWorkgroups = 256;
+
+type DownInputs = { readonly x: TensorInfo; readonly matrix: TensorInfo; readonly scale: TensorInfo };
+
+/** [rows, groups * length] times a matrix a group. Forward, A serves as one group of all ranks. */
+interface DownSizes {
+  readonly rows: number;
+  readonly length: number;
+  readonly groups: number;
+  readonly rank: number;
+  readonly backward: boolean;
+}
+
+const runDown = defineKernel<DownInputs, DownSizes>({
+  name: 'LoraDown',
+  webgpu: ({ x, matrix, scale }, { rows, length, groups, rank, backward }) => {
+    const quads = Math.ceil(rank / 4) >= 3 ? 4 : Math.ceil(rank / 4);
+    const t = emptyTensor([rows, groups * rank]);
+    dispatch({
+      shader: downShader,
+      label: 'lora_down',
+      constants: { BACKWARD: backward, QUADS: quads },
+      outputs: [t],
+      inputs: [x, backward ? null : matrix, backward ? matrix : null, scale],
+      uniforms: [rows, length / 4, groups, rank],
+      workgroups: [groups * Math.ceil(rank / (4 * quads)), Math.ceil(rows / 16)],
+    });
+    return [t];
+  },
+  cpu: ({ x, matrix, scale }, { rows, length, groups, rank, backward }) => {
+    const [xs, ms, scales] = [cpuValues(x), cpuValues(matrix), cpuValues(scale)];
+    const t = new Float32Array(rows * groups * rank);
+    for (let row = 0; row < rows; row++) {
+      for (let g = 0; g < groups; g++) {
+        for (let r = 0; r < rank; r++) {
+          let sum = 0;
+          for (let k = 0; k < length; k++) {
+            const m = backward ? ms[(g * length + k) * rank + r]! : ms[r * length + k]!;
+            sum += xs[(row * groups + g) * length + k]! * m;
+          }
+          t[(row * groups + g) * rank + r] = scales[g * rank + r]! * sum;
+        }
+      }
+    }
+    return [cpuTensor([rows, groups * rank], t)];
+  },
+});
+
+interface GradientSizes {
+  readonly rows: number;
+  readonly columns: number;
+  readonly groups: number;
+  readonly rank: number;
+  readonly down: boolean;
+}
+
+const runGradient = defineKernel<{ p: TensorInfo; q: TensorInfo }, GradientSizes>({
+  name: 'LoraGradient',
+  webgpu: ({ p, q }, { rows, columns, groups, rank, down }) => {
+    const shape = down ? [rank, columns] : [columns, rank];
+    const tiles = [Math.ceil(columns / 64), Math.ceil(rank / 4)] as const;
+    const mostChunks = Math.max(1, Math.floor(enoughWorkgroups / (tiles[0] * tiles[1])));
+    const chunk = Math.ceil(rows / Math.min(mostChunks, Math.ceil(rows / smallestChunk)));
+    const chunks = Math.ceil(rows / chunk);
+    const out = emptyTensor(chunks === 1 ? shape : [1, chunks, columns * rank]);
+    dispatch({
+      shader: gradientShader,
+      label: 'lora_gradient',
+      constants: { DOWN: down },
+      outputs: [out],
+      inputs: [p, q],
+      uniforms: [rows, columns, groups, rank, chunk],
+      workgroups: [...tiles, chunks],
+    });
+    return [chunks === 1 ? out : { ...sumAndReleaseRows(out), shape }];
+  },
+  cpu: ({ p, q }, { rows, columns, groups, rank, down }) => {
+    const [ps, qs] = [cpuValues(p), cpuValues(q)];
+    const out = new Float32Array(columns * rank);
+    for (let c = 0; c < columns; c++) {
+      const group = Math.floor(c / (columns / groups));
+      for (let r = 0; r < rank; r++) {
+        let sum = 0;
+        for (let row = 0; row < rows; row++) sum += ps[row * columns + c]! * qs[(row * groups + group) * rank + r]!;
+        out[down ? r * columns + c : c * rank + r] = sum;
+      }
+    }
+    return [cpuTensor(down ? [rank, columns] : [columns, rank], out)];
+  },
+});
+
+/** t = scale * x Aᵀ: [rows, groups * rank]. */
+export function loraDown(
+  x: TensorInfo,
+  a: TensorInfo,
+  scale: TensorInfo,
+  { rows, inFeatures, groups, rank }: LoraSizes,
+): Tensor {
+  return runDown(
+    { x, matrix: a, scale },
+    { rows, length: inFeatures, groups: 1, rank: groups * rank, backward: false },
+  )[0]!;
+}
+
+/** The gradient towards x Aᵀ: scale * dy B, each group of ranks from its own columns. */
+export function loraDownGradient(dy: TensorInfo, b: TensorInfo, scale: TensorInfo, sizes: LoraSizes): Tensor {
+  const { rows, outFeatures, groups, rank } = sizes;
+  return runDown({ x: dy, matrix: b, scale }, { rows, length: outFeatures / groups, groups, rank, backward: true })[0]!;
+}
+
+/** dA = dtᵀ x: [groups * rank, inFeatures]. */
+export function loraGradientA(x: TensorInfo, dt: TensorInfo, { rows, inFeatures, groups, rank }: LoraSizes): Tensor {
+  return runGradient({ p: x, q: dt }, { rows, columns: inFeatures, groups: 1, rank: groups * rank, down: true })[0]!;
+}
+
+/** dB = dyᵀ t by group: [outFeatures, rank]. */
+export function loraGradientB(dy: TensorInfo, t: TensorInfo, { rows, outFeatures, groups, rank }: LoraSizes): Tensor {
+  return runGradient({ p: dy, q: t }, { rows, columns: outFeatures, groups, rank, down: false })[0]!;
+}
