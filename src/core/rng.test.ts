@@ -3,7 +3,7 @@
  * that derived seeds are stable, differ by every argument, and spread evenly.
  */
 import { describe, expect, it } from 'vitest';
-import { expectClose, golden, oracleCases } from '../formats/testing.ts';
+import { expectClose, golden, oracleCases } from '../../tools/testing.ts';
 import { InvariantError } from './errors.ts';
 import { deriveSeed, TorchGenerator } from './rng.ts';
 

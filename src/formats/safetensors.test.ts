@@ -15,7 +15,7 @@ import {
   type TensorToWrite,
 } from './safetensors.ts';
 import { findDuplicateKey } from './safetensorsHeader.ts';
-import { fixtureBytes, fixtureSafetensors } from './testing.ts';
+import { fixtureBytes, fixtureSafetensors } from '../../tools/testing.ts';
 
 type Bytes = Uint8Array<ArrayBuffer>;
 

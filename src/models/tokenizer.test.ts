@@ -3,7 +3,7 @@
  * is cut; what configs may say; a very long word; malformed files.
  */
 import { describe, expect, it } from 'vitest';
-import { fixtureBytes, fixtureJson, golden, oracleCases } from '../formats/testing.ts';
+import { fixtureBytes, fixtureJson, golden, oracleCases } from '../../tools/testing.ts';
 import { type ClipTokenizer, createClipTokenizer, TokenizerFormatError } from './tokenizer.ts';
 
 function load(folder: string, change: Record<string, unknown> = {}): ClipTokenizer {

@@ -4,7 +4,7 @@
  * repositories' configs may say; typed errors.
  */
 import { describe, expect, it } from 'vitest';
-import { expectClose, fixtureJson, golden, oracleCases } from '../formats/testing.ts';
+import { expectClose, fixtureJson, golden, oracleCases } from '../../tools/testing.ts';
 import { addNoise, getVelocity } from './ddpm.ts';
 import { createScheduler, SCHEDULER_CLASSES } from './index.ts';
 import {

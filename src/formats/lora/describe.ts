@@ -15,7 +15,8 @@ export interface LoraDescription {
   readonly textEncoderModules: number;
 }
 
-const down = /(\.lora_down\.weight|\.lora\.down\.weight|_lora\.down\.weight|\.lora_linear_layer\.down\.weight|\.lora_A(\.default)?\.weight)$/;
+const down =
+  /(\.lora_down\.weight|\.lora\.down\.weight|_lora\.down\.weight|\.lora_linear_layer\.down\.weight|\.lora_A(\.default)?\.weight)$/;
 
 export async function describeLora(file: SafetensorsFile): Promise<LoraDescription> {
   const names = file.names();
@@ -28,7 +29,13 @@ export async function describeLora(file: SafetensorsFile): Promise<LoraDescripti
     alphas.add(Number(dtype.startsWith('I') ? (await file.readInts(name))[0] : (await file.readFloat32(name))[0]));
   }
   const form =
-    downs.length === 0 ? 'no LoRA' : names.some((name) => name.includes('.lora_down.')) ? 'kohya' : names.some((name) => name.includes('.lora_A')) ? 'peft' : 'diffusers';
+    downs.length === 0
+      ? 'no LoRA'
+      : names.some((name) => name.includes('.lora_down.'))
+        ? 'kohya'
+        : names.some((name) => name.includes('.lora_A'))
+          ? 'peft'
+          : 'diffusers';
   const ascending = (values: Iterable<number>): number[] => [...new Set(values)].sort((a, b) => a - b);
   return {
     file: file.fileName,

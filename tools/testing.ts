@@ -1,11 +1,11 @@
 /** For tests only: fixtures read from disk, the oracle's cases, and a comparison that says where two tensors differ most. */
 import { readFileSync } from 'node:fs';
 import { expect } from 'vitest';
-import { bytesSource } from '../core/files.ts';
-import { defined } from '../core/invariant.ts';
-import { openSafetensors, type SafetensorsFile } from './safetensors.ts';
+import { bytesSource } from '../src/core/files.ts';
+import { defined } from '../src/core/invariant.ts';
+import { openSafetensors, type SafetensorsFile } from '../src/formats/safetensors.ts';
 
-const FIXTURES = new URL('../../fixtures/', import.meta.url);
+const FIXTURES = new URL('../fixtures/', import.meta.url);
 
 /** The bytes of a file of fixtures/, e.g. `sd15-tiny/model/unet/config.json`. */
 export function fixtureBytes(path: string): Uint8Array<ArrayBuffer> {
