@@ -24,7 +24,7 @@ export async function encodePrompts(
   for (let start = 0; start < distinct.length; start += promptsPerBatch) {
     signal?.throwIfAborted();
     const batch = distinct.slice(start, start + promptsPerBatch);
-    const { lastHiddenState } = encoder.encode(batch.map((prompt) => tokenizer.encode(prompt).ids));
+    const { lastHiddenState } = await encoder.encode(batch.map((prompt) => tokenizer.encode(prompt).ids));
     const [, tokens = 0, width = 0] = lastHiddenState.shape;
     const values = await readTensor(lastHiddenState);
     lastHiddenState.dispose();

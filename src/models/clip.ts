@@ -1,12 +1,12 @@
 /**
  * CLIP's text encoder (Radford et al. 2021) as transformers' CLIPTextModel computes it: causal mask only, padding is
- * attended to. Token rows are looked up on the CPU; 77 rows of a 76 MB table need no GPU memory.
+ * attended to. Token rows are read from the file as they are needed; 77 rows of a 76 MB table need no GPU memory.
  */
 import { defined, invariant } from '../core/invariant.ts';
 import { keep, quickGelu, selfAttention, tensor, tidy, type Tensor } from '../gpu/ops.ts';
 import type { Linear } from '../nn/linear.ts';
 import type { LayerNorm } from '../nn/norms.ts';
-import { LayerLoader, type WeightReader } from '../nn/weights.ts';
+import { LayerLoader, readRow, type WeightReader } from '../nn/weights.ts';
 import { UnsupportedModelError, type ConfigReader } from './config.ts';
 
 export interface ClipTextConfig {
@@ -54,7 +54,7 @@ export interface ClipOutput {
 export class ClipTextEncoder {
   private constructor(
     readonly config: ClipTextConfig,
-    private readonly tokenTable: Float32Array,
+    private readonly reader: WeightReader,
     private readonly positions: Float32Array,
     private readonly layers: readonly ClipLayer[],
     private readonly finalNorm: LayerNorm,
@@ -64,7 +64,6 @@ export class ClipTextEncoder {
   static async load(reader: WeightReader, config: ClipTextConfig, onTensor?: () => void): Promise<ClipTextEncoder> {
     const loader = new LayerLoader(reader, onTensor);
     const { layerNormEpsilon: epsilon } = config;
-    const tokenTable = await reader.readFloat32('text_model.embeddings.token_embedding.weight');
     const positions = await reader.readFloat32('text_model.embeddings.position_embedding.weight');
     const layers: ClipLayer[] = [];
     for (let i = 0; i < config.hiddenLayers; i++) {
@@ -80,7 +79,7 @@ export class ClipTextEncoder {
       });
     }
     const finalNorm = await loader.layerNorm('text_model.final_layer_norm', epsilon);
-    return new ClipTextEncoder(config, tokenTable, positions, layers, finalNorm, loader.takeTensors());
+    return new ClipTextEncoder(config, reader, positions, layers, finalNorm, loader.takeTensors());
   }
 
   dispose(): void {
@@ -93,10 +92,11 @@ export class ClipTextEncoder {
   }
 
   /** Encodes token lists of equal length, at most `maxPositions` each. */
-  encode(ids: readonly Int32Array[], { hiddenStates: wantStates = false } = {}): ClipOutput {
+  async encode(ids: readonly Int32Array[], { hiddenStates: wantStates = false } = {}): Promise<ClipOutput> {
     const states: Tensor[] = [];
+    const embedded = await this.embed(ids);
     const last = tidy(() => {
-      let h = this.embed(ids);
+      let h = embedded;
       const note = (): void => {
         if (wantStates) states.push(keep(h.clone()));
       };
@@ -112,6 +112,7 @@ export class ClipTextEncoder {
       }
       return this.finalNorm.forward(h);
     });
+    embedded.dispose();
     return { lastHiddenState: last, hiddenStates: states };
   }
 
@@ -120,19 +121,25 @@ export class ClipTextEncoder {
     return this.finalNorm.forward(defined(output.hiddenStates.at(-2), 'hidden states'));
   }
 
-  private embed(ids: readonly Int32Array[]): Tensor {
+  private async embed(ids: readonly Int32Array[]): Promise<Tensor> {
     const { hiddenSize, maxPositions, vocabSize } = this.config;
     const length = ids[0]?.length ?? 0;
     invariant(length > 0 && length <= maxPositions, 'Token lists must have 1 to maxPositions entries', { length });
+    const rows = new Map<number, Float32Array>();
+    const used = new Set(ids.flatMap((list) => Array.from(list)));
+    await Promise.all(
+      Array.from(used, async (id) => {
+        invariant(id >= 0 && id < vocabSize, 'The tokenizer and the text encoder do not belong together', { id, vocabSize });
+        rows.set(id, await readRow(this.reader, 'text_model.embeddings.token_embedding.weight', id));
+      }),
+    );
     const values = new Float32Array(ids.length * length * hiddenSize);
     ids.forEach((list, n) => {
       invariant(list.length === length, 'Token lists must be of equal length');
       list.forEach((id, position) => {
-        invariant(id >= 0 && id < vocabSize, 'The tokenizer and the text encoder do not belong together', { id, vocabSize });
+        const row = defined(rows.get(id), 'token row');
         const at = (n * length + position) * hiddenSize;
-        for (let c = 0; c < hiddenSize; c++) {
-          values[at + c] = this.tokenTable[id * hiddenSize + c]! + this.positions[position * hiddenSize + c]!;
-        }
+        for (let c = 0; c < hiddenSize; c++) values[at + c] = row[c]! + this.positions[position * hiddenSize + c]!;
       });
     });
     return tensor(values, [ids.length, length, hiddenSize]);

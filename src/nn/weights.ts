@@ -4,6 +4,7 @@
  * Matrices and convolutions go up as packed f16 and stay frozen; biases, norms and embeddings that are read on the CPU stay
  * float32. One tensor is in the JavaScript heap at a time.
  */
+import { bfloat16ToFloat32, float16ToFloat32 } from '../core/float16.ts';
 import { invariant } from '../core/invariant.ts';
 import { packConvWeights } from '../gpu/kernels/conv2d.ts';
 import { frozenTensor, tensor, uploadTensor, type Tensor } from '../gpu/ops.ts';
@@ -14,9 +15,27 @@ import { Linear } from './linear.ts';
 /** Named tensors of one model part, wherever they are stored. */
 export interface WeightReader {
   has(name: string): boolean;
-  info(name: string): { readonly shape: readonly number[] };
+  info(name: string): { readonly shape: readonly number[]; readonly dtype: string };
   readFloat16(name: string): Promise<Uint16Array<ArrayBuffer>>;
   readFloat32(name: string): Promise<Float32Array<ArrayBuffer>>;
+  readBytes(name: string, range: { readonly start: number; readonly end: number }): Promise<Uint8Array<ArrayBuffer>>;
+}
+
+const floatDtypes: Readonly<Record<string, { readonly bytes: number; toFloat32(bytes: ArrayBuffer): Float32Array }>> = {
+  F32: { bytes: 4, toFloat32: (bytes) => new Float32Array(bytes) },
+  F16: { bytes: 2, toFloat32: (bytes) => float16ToFloat32(new Uint16Array(bytes)) },
+  BF16: { bytes: 2, toFloat32: (bytes) => bfloat16ToFloat32(new Uint16Array(bytes)) },
+};
+
+/** Reads one row of a matrix [rows, width] without reading the rest: a prompt uses 77 rows of a 76 MB table of tokens. */
+export async function readRow(reader: WeightReader, name: string, row: number): Promise<Float32Array> {
+  const { shape, dtype } = reader.info(name);
+  const [rows = 0, width = 0] = shape;
+  const kind = floatDtypes[dtype];
+  invariant(kind && row >= 0 && row < rows, `${name}: row ${row} of ${rows}, ${dtype}`);
+  const length = width * kind.bytes;
+  const bytes = await reader.readBytes(name, { start: row * length, end: (row + 1) * length });
+  return kind.toFloat32(bytes.slice().buffer);
 }
 
 /** Builds layers from a {@link WeightReader}; remembers every tensor so that the model can be freed at once. */

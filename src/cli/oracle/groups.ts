@@ -52,7 +52,7 @@ async function replayText({ models, oracleCase, check, input }: Replay): Promise
   const ids = Int32Array.from((await input('ids')).values);
   const { prompt } = oracleCase.params;
   if (typeof prompt === 'string') check.record('tokens', maxAbsError(model.tokenizer.encode(prompt).ids, ids), 0);
-  const output = encoder.encode([ids], { hiddenStates: true });
+  const output = await encoder.encode([ids], { hiddenStates: true });
   const last = await readTensor(output.lastHiddenState);
   const penultimate = tidy(() => encoder.penultimate(output));
   const width = encoder.config.hiddenSize;
