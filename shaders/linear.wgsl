@@ -1,6 +1,7 @@
 // y[rows, outFeatures] = x W^T + bias + residual + (t B^T by column group), W f16 [outFeatures, inFeatures]; needs tile.wgsl.
 // t = scale * x A^T comes from lora_down; group g = outFeatures / groups columns that use ranks g * rank ... of t.
-struct Params { rows: u32, outFeatures: u32, inFeatures: u32, groups: u32, rank: u32 };
+// Without a branch, rank = 0. These are no compile-time constants: one pipeline is compiled for all linear layers of a model.
+struct Params { rows: u32, outFeatures: u32, inFeatures: u32, groups: u32, rank: u32, has_bias: u32, has_residual: u32 };
 @group(0) @binding(0) var<storage, read_write> y: array<vec4f>;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read> w: array<weight4>;
@@ -56,8 +57,8 @@ fn tile_output(row: u32, quad: u32, sum: vec4f) {
   let width4 = params.outFeatures / 4u;
   if (m >= params.rows || n4 >= width4) { return; }
   var value = sum;
-  if (HAS_BIAS) { value += bias[n4]; }
-  if (HAS_RESIDUAL) { value += residual[m * width4 + n4]; }
+  if (params.has_bias != 0u) { value += bias[n4]; }
+  if (params.has_residual != 0u) { value += residual[m * width4 + n4]; }
   y[m * width4 + n4] = value;
 }
 
@@ -73,7 +74,7 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) local:
   var lora_steps = 0u;
   var steps_per_group = 1u;
   var first_group = 0u;
-  if (LORA) {
+  if (params.rank > 0u) {
     // The branch is the same product once more, with the rank as its depth, for each group that the tile touches.
     let width = params.outFeatures / params.groups;
     let last = min(tile.x * TILE + TILE, params.outFeatures) - 1u;

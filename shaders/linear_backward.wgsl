@@ -45,9 +45,8 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) local:
   let m = tile.y * TILE + quad * 4u;
   let n4 = tile_origin.y + (index & 15u);
   let steps = (params.outFeatures + TILE_DEPTH - 1u) / TILE_DEPTH;
-  var lora_steps = 0u;
-  // The branch is the same product once more, with the ranks as its depth.
-  if (LORA) { lora_steps = (params.ranks + TILE_DEPTH - 1u) / TILE_DEPTH; }
+  // The LoRA branch is the same product once more, with the ranks as its depth; none without a branch, where ranks = 0.
+  let lora_steps = (params.ranks + TILE_DEPTH - 1u) / TILE_DEPTH;
   for (var step = 0u; step < steps + lora_steps; step++) {
     var depth: u32;
     if (step < steps) {

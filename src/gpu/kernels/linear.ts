@@ -58,10 +58,9 @@ const runForward = defineKernel<ForwardInputs, LoraSizes>({
     dispatch({
       shader: tile + forwardShader,
       label: 'linear',
-      constants: { HAS_BIAS: bias !== null, HAS_RESIDUAL: residual !== null, LORA: t !== null },
       outputs: [y],
       inputs: [x, weight, bias, residual, t, b],
-      uniforms: [rows, outFeatures, inFeatures, groups, rank],
+      uniforms: [rows, outFeatures, inFeatures, groups, rank, Number(bias !== null), Number(residual !== null)],
       workgroups: [Math.ceil(outFeatures / 64), Math.ceil(rows / 64)],
     });
     return [y];
@@ -99,7 +98,6 @@ const runBackward = defineKernel<BackwardInputs, LoraSizes>({
     dispatch({
       shader: tile + backwardShader,
       label: 'linear_backward',
-      constants: { LORA: dt !== null },
       outputs: [dx],
       inputs: [dy, weight, dt, a],
       uniforms: [rows, outFeatures, inFeatures, groups * rank],
