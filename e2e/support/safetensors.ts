@@ -13,10 +13,19 @@ export async function parseSafetensors(path: string): Promise<Parsed> {
   const tensors = new Map<string, { shape: number[]; values: Float32Array }>();
   for (const [name, entry] of Object.entries(header)) {
     if (name === '__metadata__') continue;
-    const { dtype, shape, data_offsets: offsets } = entry as { dtype: string; shape: number[]; data_offsets: [number, number] };
+    const {
+      dtype,
+      shape,
+      data_offsets: offsets,
+    } = entry as { dtype: string; shape: number[]; data_offsets: [number, number] };
     if (dtype !== 'F32') throw new Error(`${name}: ${dtype}`);
     const start = 8 + headerLength;
-    tensors.set(name, { shape, values: new Float32Array(bytes.buffer.slice(bytes.byteOffset + start + offsets[0], bytes.byteOffset + start + offsets[1])) });
+    tensors.set(name, {
+      shape,
+      values: new Float32Array(
+        bytes.buffer.slice(bytes.byteOffset + start + offsets[0], bytes.byteOffset + start + offsets[1]),
+      ),
+    });
   }
   return { metadata: (header['__metadata__'] ?? {}) as Record<string, string>, tensors };
 }

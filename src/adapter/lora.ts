@@ -62,7 +62,11 @@ export class PluggedAdapters {
         linear.modules.forEach((name, g) => {
           const module = this.adapters[i]!.modules.get(name);
           if (!module) return;
-          values.fill((weights[i]! * module.alpha) / module.rank, g * rank + span.start, g * rank + span.start + span.rank);
+          values.fill(
+            (weights[i]! * module.alpha) / module.rank,
+            g * rank + span.start,
+            g * rank + span.start + span.rank,
+          );
         });
       });
       writeTensor(defined(linear.lora).scale, values);
@@ -132,7 +136,10 @@ export class TrainableAdapter {
    * A new adapter: A uniform in +-1/sqrt(in) (PEFT's kaiming_uniform with a = sqrt 5), B zero, so that the model is unchanged
    * at first. Each module draws from a generator of its own, derived from `seed` and its name.
    */
-  static create(linears: readonly Linear[], options: { readonly rank: number; readonly alpha: number; readonly seed: number }): TrainableAdapter {
+  static create(
+    linears: readonly Linear[],
+    options: { readonly rank: number; readonly alpha: number; readonly seed: number },
+  ): TrainableAdapter {
     const { rank, alpha, seed } = options;
     const modules = linears.flatMap((linear) =>
       linear.modules.map((name): [string, LoraModule] => {
@@ -155,7 +162,8 @@ export class TrainableAdapter {
     { rank, alpha }: { readonly rank: number; readonly alpha: number },
   ): TrainableAdapter {
     for (const linear of linears) {
-      for (const name of linear.modules) invariant(modules.get(name)?.rank === rank, `${name}: no LoRA of rank ${rank}`);
+      for (const name of linear.modules)
+        invariant(modules.get(name)?.rank === rank, `${name}: no LoRA of rank ${rank}`);
     }
     PluggedAdapters.plug(linears, [{ name: 'training', modules }]);
     return new TrainableAdapter(linears, rank, alpha);
@@ -185,18 +193,16 @@ export class TrainableAdapter {
       const outFeatures = linear.weights.outFeatures / linear.modules.length;
       const down = valuesOf(a);
       const up = valuesOf(b);
-      return linear.modules.map(
-        (module, g): LoraModule => ({
-          module,
-          target: 'unet',
-          down: down.slice(g * rank * inFeatures, (g + 1) * rank * inFeatures),
-          up: up.slice(g * outFeatures * rank, (g + 1) * outFeatures * rank),
-          rank,
-          alpha,
-          inFeatures,
-          outFeatures,
-        }),
-      );
+      return linear.modules.map((module, g): LoraModule => ({
+        module,
+        target: 'unet',
+        down: down.slice(g * rank * inFeatures, (g + 1) * rank * inFeatures),
+        up: up.slice(g * outFeatures * rank, (g + 1) * outFeatures * rank),
+        rank,
+        alpha,
+        inFeatures,
+        outFeatures,
+      }));
     });
   }
 

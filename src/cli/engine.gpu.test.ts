@@ -11,7 +11,16 @@ import { startRuntime } from '../gpu/runtime.ts';
 import { openDiffusionModel, type DiffusionModel } from '../models/repository.ts';
 import { TrainControl } from '../session/control.ts';
 import { ImageGenerator, type GenerationRequest } from '../session/generation.ts';
-import { adaptableModules, EmptyDatasetError, trainLora, TrainOptionError, type StepReport, type TrainingEvents, type TrainingOptions, type TrainingResult } from '../session/training.ts';
+import {
+  adaptableModules,
+  EmptyDatasetError,
+  trainLora,
+  TrainOptionError,
+  type StepReport,
+  type TrainingEvents,
+  type TrainingOptions,
+  type TrainingResult,
+} from '../session/training.ts';
 import { folderTree } from './nodeFiles.ts';
 
 let model: DiffusionModel;
@@ -53,9 +62,17 @@ function picture(index: number): RgbImage {
   return { width, height, data };
 }
 
-const images = [0, 1, 2].map((index) => ({ id: `image-${index}`, caption: `a disc number ${index}`, pixels: async () => picture(index) }));
+const images = [0, 1, 2].map((index) => ({
+  id: `image-${index}`,
+  caption: `a disc number ${index}`,
+  pixels: async () => picture(index),
+}));
 
-function train(changes: Partial<TrainingOptions> = {}, events: TrainingEvents = {}, control = new TrainControl()): Promise<TrainingResult> {
+function train(
+  changes: Partial<TrainingOptions> = {},
+  events: TrainingEvents = {},
+  control = new TrainControl(),
+): Promise<TrainingResult> {
   return trainLora({ model, images, triggerWord: 'sks', options: { ...options, ...changes } }, control, events);
 }
 
@@ -71,7 +88,16 @@ const request: GenerationRequest = {
   loras: [],
 };
 
-const facts = { name: 'test', modelName: 'tiny', triggerWord: 'sks', captions: ['a disc'], startedAt: 0, finishedAt: 1000, globalStep: 3, ...options };
+const facts = {
+  name: 'test',
+  modelName: 'tiny',
+  triggerWord: 'sks',
+  captions: ['a disc'],
+  startedAt: 0,
+  finishedAt: 1000,
+  globalStep: 3,
+  ...options,
+};
 
 describe('training', () => {
   test('same seed, same bytes; the loss is that of noise prediction; nothing leaks', async () => {
@@ -149,9 +175,13 @@ describe('training', () => {
 
   test('what cannot be trained is refused before anything is loaded', async () => {
     await expect(train({ resolution: 100 })).rejects.toThrow(TrainOptionError);
-    await expect(train({ resolution: 100 })).rejects.toThrow('resolution is 100, but this model needs a multiple of 64.');
+    await expect(train({ resolution: 100 })).rejects.toThrow(
+      'resolution is 100, but this model needs a multiple of 64.',
+    );
     await expect(train({ rank: 0 })).rejects.toThrow('rank is 0, but it must be a whole number from 1 to 320.');
-    await expect(trainLora({ model, images: [], triggerWord: '', options }, new TrainControl(), {})).rejects.toThrow(EmptyDatasetError);
+    await expect(trainLora({ model, images: [], triggerWord: '', options }, new TrainControl(), {})).rejects.toThrow(
+      EmptyDatasetError,
+    );
   });
 });
 
@@ -163,7 +193,8 @@ describe('generating', () => {
     const direct = { name: 'direct', modules: new Map(modules.map((module) => [module.module, module])) };
     const generator = new ImageGenerator(model);
     const base = await generator.generate(request);
-    const draw = (adapter: typeof loaded, weight: number): Promise<RgbImage> => generator.generate({ ...request, loras: [{ adapter, weight }] });
+    const draw = (adapter: typeof loaded, weight: number): Promise<RgbImage> =>
+      generator.generate({ ...request, loras: [{ adapter, weight }] });
     expect((await draw(loaded, 0)).data).toEqual(base.data);
     const one = await draw(loaded, 1);
     expect(one.data).not.toEqual(base.data);
@@ -196,7 +227,10 @@ describe('generating', () => {
   test('cancelling stops between steps', async () => {
     const abort = new AbortController();
     const generator = new ImageGenerator(model);
-    const drawing = generator.generate({ ...request, numInferenceSteps: 50 }, { signal: abort.signal, onStep: () => abort.abort() });
+    const drawing = generator.generate(
+      { ...request, numInferenceSteps: 50 },
+      { signal: abort.signal, onStep: () => abort.abort() },
+    );
     await expect(drawing).rejects.toMatchObject({ name: 'AbortError' });
     generator.dispose();
   });

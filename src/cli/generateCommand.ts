@@ -52,7 +52,10 @@ async function generate(flags: GenerateFlags): Promise<number> {
     const bytes = await readFile(path).catch(() => {
       throw new FileNotFoundError(path, 'LoRA file');
     });
-    loras.push({ adapter: await readAdapterFile(basename(path), new Uint8Array(bytes), adaptableModules(model)), weight });
+    loras.push({
+      adapter: await readAdapterFile(basename(path), new Uint8Array(bytes), adaptableModules(model)),
+      weight,
+    });
   }
   await mkdir(dirname(flags.out), { recursive: true });
   const progress = new Progress();

@@ -20,8 +20,12 @@ async function info(path: string, json: boolean): Promise<number> {
     process.stdout.write(`${JSON.stringify({ ...description, metadata: file.metadata }, null, 2)}\n`);
     return 0;
   }
-  const lines = Object.entries(description).map(([key, value]) => `${key.padEnd(14)} ${Array.isArray(value) ? value.join(', ') : String(value)}`);
-  const metadata = Object.entries(file.metadata).map(([key, value]) => `  ${key} = ${value.length > 200 ? `${value.slice(0, 200)}…` : value}`);
+  const lines = Object.entries(description).map(
+    ([key, value]) => `${key.padEnd(14)} ${Array.isArray(value) ? value.join(', ') : String(value)}`,
+  );
+  const metadata = Object.entries(file.metadata).map(
+    ([key, value]) => `  ${key} = ${value.length > 200 ? `${value.slice(0, 200)}…` : value}`,
+  );
   process.stdout.write(`${lines.join('\n')}\nmetadata\n${metadata.length === 0 ? '  none' : metadata.join('\n')}\n`);
   return 0;
 }

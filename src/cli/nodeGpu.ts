@@ -19,12 +19,18 @@ export async function provideWebGpu(flags: readonly string[] = []): Promise<GPU>
   Object.assign(globalThis, dawn.globals);
   gpu = dawn.create([...flags]);
   // Node 20 has no navigator; from 21 on it is there, read-only.
-  Object.defineProperty(globalThis, 'navigator', { value: { gpu, userAgent: 'node' }, configurable: true, writable: true });
+  Object.defineProperty(globalThis, 'navigator', {
+    value: { gpu, userAgent: 'node' },
+    configurable: true,
+    writable: true,
+  });
   return gpu;
 }
 
 /** Opens the GPU for a command. Call the result when done: an open device keeps the process alive. */
-export async function openNodeGpu(flags: readonly string[] = []): Promise<{ readonly runtime: Runtime; close(): void }> {
+export async function openNodeGpu(
+  flags: readonly string[] = [],
+): Promise<{ readonly runtime: Runtime; readonly close: () => void }> {
   const opened = await openDevice(await provideWebGpu(flags));
   const runtime = await startRuntime(opened);
   return { runtime, close: stopRuntime };

@@ -44,7 +44,11 @@ export function trainCommand(): Command {
     .requiredOption('--model <dir>', 'folder of a Stable Diffusion 1.5 model in diffusers layout')
     .requiredOption('--images <dir>', 'folder of pictures with captions in .txt files of the same name')
     .requiredOption('--out <file>', 'the .safetensors file to write')
-    .addOption(new Option('--preset <name>', 'defaults for rank, alpha and steps').choices(['style', 'character']).default('style'))
+    .addOption(
+      new Option('--preset <name>', 'defaults for rank, alpha and steps')
+        .choices(['style', 'character'])
+        .default('style'),
+    )
     .option('--resolution <px>', 'side of the square that pictures are cropped to', whole, 512)
     .option('--rank <n>', 'rank of the LoRA', whole)
     .option('--alpha <n>', 'strength is alpha / rank', real)
@@ -85,7 +89,9 @@ async function train(flags: TrainFlags): Promise<number> {
   const { images, refused, uncaptioned } = await openTrainingFolder(flags.images);
   for (const error of refused) progress.say(`Left out: ${error.message} ${error.remedy}`);
   if (uncaptioned.length > 0) {
-    progress.say(`No caption for ${uncaptioned.join(', ')}: put the text into a .txt file of the same name. Training goes on with ${flags.trigger ? 'the trigger word alone' : 'an empty caption'}.`);
+    progress.say(
+      `No caption for ${uncaptioned.join(', ')}: put the text into a .txt file of the same name. Training goes on with ${flags.trigger ? 'the trigger word alone' : 'an empty caption'}.`,
+    );
   }
   const model = await openDiffusionModel(await folderTree(flags.model));
   if (flags.samples) await mkdir(flags.samples, { recursive: true });
@@ -104,7 +110,9 @@ async function train(flags: TrainFlags): Promise<number> {
   const losses: number[] = [];
   const pending: Promise<void>[] = [];
   try {
-    progress.say(`GPU: ${runtime.opened.adapterInfo.description || runtime.opened.adapterInfo.device || 'unnamed'}${runtime.opened.isSoftware ? ' (software: slow)' : ''}`);
+    progress.say(
+      `GPU: ${runtime.opened.adapterInfo.description || runtime.opened.adapterInfo.device || 'unnamed'}${runtime.opened.isSoftware ? ' (software: slow)' : ''}`,
+    );
     const write = async (modules: Parameters<typeof adapterFile>[0], globalStep: number): Promise<void> => {
       await writeFile(
         flags.out,
@@ -126,13 +134,23 @@ async function train(flags: TrainFlags): Promise<number> {
         if (phase === 'preparing') progress.say(detail);
         if (phase === 'training' && !training) {
           training = true;
-          progress.start(options.maxTrainSteps, 'Training {bar} {value}/{total} | loss {loss} | {ms} ms/step | {left} left', { loss: '-', ms: '-', left: '-' });
+          progress.start(
+            options.maxTrainSteps,
+            'Training {bar} {value}/{total} | loss {loss} | {ms} ms/step | {left} left',
+            { loss: '-', ms: '-', left: '-' },
+          );
         }
       },
       onStep: ({ globalStep, loss, msPerStep, etaSeconds }) => {
         losses.push(loss);
-        progress.update(globalStep, { loss: loss.toFixed(4), ms: msPerStep.toFixed(0), left: formatDuration(etaSeconds) });
-        progress.say(`Step ${globalStep}/${options.maxTrainSteps}: loss ${loss.toFixed(4)}, ${msPerStep.toFixed(0)} ms/step, ${formatDuration(etaSeconds)} left`);
+        progress.update(globalStep, {
+          loss: loss.toFixed(4),
+          ms: msPerStep.toFixed(0),
+          left: formatDuration(etaSeconds),
+        });
+        progress.say(
+          `Step ${globalStep}/${options.maxTrainSteps}: loss ${loss.toFixed(4)}, ${msPerStep.toFixed(0)} ms/step, ${formatDuration(etaSeconds)} left`,
+        );
       },
       onSample: ({ globalStep, images: drawn }) => {
         const file = join(flags.samples ?? '.', `step-${String(globalStep).padStart(6, '0')}.png`);
@@ -144,7 +162,9 @@ async function train(flags: TrainFlags): Promise<number> {
     await write(result.modules, result.globalStep);
     if (flags.losses) await writeFile(flags.losses, JSON.stringify(losses));
     progress.stop();
-    process.stdout.write(`${flags.out}: ${result.globalStep} steps in ${formatDuration((Date.now() - startedAt) / 1000)}\n`);
+    process.stdout.write(
+      `${flags.out}: ${result.globalStep} steps in ${formatDuration((Date.now() - startedAt) / 1000)}\n`,
+    );
     return result.stopped ? 130 : 0;
   } finally {
     progress.stop();

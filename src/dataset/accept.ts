@@ -8,7 +8,9 @@ export class NotAnImageError extends LoratoryError {
   readonly code = 'not-an-image';
 
   constructor(fileName: string) {
-    super(`${fileName} is not a PNG, JPEG, WebP, GIF or AVIF picture.`, 'Convert it to PNG or JPEG and add it again.', { fileName });
+    super(`${fileName} is not a PNG, JPEG, WebP, GIF or AVIF picture.`, 'Convert it to PNG or JPEG and add it again.', {
+      fileName,
+    });
   }
 }
 
@@ -17,7 +19,12 @@ export class CorruptImageError extends LoratoryError {
   readonly code = 'corrupt-image';
 
   constructor(fileName: string, options?: ErrorOptions) {
-    super(`${fileName} is damaged and cannot be decoded.`, 'Open it in an image editor, save it again and add the new file.', { fileName }, options);
+    super(
+      `${fileName} is damaged and cannot be decoded.`,
+      'Open it in an image editor, save it again and add the new file.',
+      { fileName },
+      options,
+    );
   }
 }
 
@@ -39,12 +46,16 @@ export class ImageTooSmallError extends LoratoryError {
   readonly code = 'image-too-small';
 
   constructor(fileName: string, width: number, height: number) {
-    super(`${fileName} is only ${width} x ${height} pixels; at least ${minSide} on a side are needed.`, 'Use a larger version of the picture.', {
-      fileName,
-      width,
-      height,
-      minSide,
-    });
+    super(
+      `${fileName} is only ${width} x ${height} pixels; at least ${minSide} on a side are needed.`,
+      'Use a larger version of the picture.',
+      {
+        fileName,
+        width,
+        height,
+        minSide,
+      },
+    );
   }
 }
 
@@ -63,7 +74,11 @@ export async function checkImageFile(file: Blob, name: string): Promise<void> {
 }
 
 /** Checks and decodes with `decode` (the browser's or Node's decoder), whose failures become {@link CorruptImageError}s. */
-export async function decodeImageFile(file: Blob, name: string, decode: (file: Blob) => Promise<RgbImage>): Promise<RgbImage> {
+export async function decodeImageFile(
+  file: Blob,
+  name: string,
+  decode: (file: Blob) => Promise<RgbImage>,
+): Promise<RgbImage> {
   await checkImageFile(file, name);
   try {
     return await decode(file);

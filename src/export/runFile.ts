@@ -8,12 +8,19 @@ import type { LoraModule } from '../formats/lora/types.ts';
 import { openSafetensors } from '../formats/safetensors.ts';
 
 /** Writes the adapter's file. */
-export async function adapterFile(modules: readonly LoraModule[], facts: TrainingFacts): Promise<Uint8Array<ArrayBuffer>> {
+export async function adapterFile(
+  modules: readonly LoraModule[],
+  facts: TrainingFacts,
+): Promise<Uint8Array<ArrayBuffer>> {
   return writeKohyaLora(modules, await trainingMetadata(modules, facts), 'F32');
 }
 
 /** Reads an adapter's file for a model whose adaptable layers are `knownModules`. */
-export async function readAdapterFile(name: string, bytes: Uint8Array<ArrayBuffer>, knownModules: readonly string[]): Promise<Adapter> {
+export async function readAdapterFile(
+  name: string,
+  bytes: Uint8Array<ArrayBuffer>,
+  knownModules: readonly string[],
+): Promise<Adapter> {
   const { modules } = await readKohyaLora(await openSafetensors(bytesSource(name, bytes)), knownModules);
   return { name, modules: new Map(modules.map((module) => [defined(module.module), module])) };
 }

@@ -42,6 +42,6 @@ export async function openDevice(
   const device = await adapter.requestDevice({ requiredFeatures, requiredLimits });
   const { vendor, architecture, description } = adapter.info;
   const isSoftware =
-    adapter.info.isFallbackAdapter === true || /swiftshader|llvmpipe|lavapipe/i.test(`${vendor} ${architecture} ${description}`);
+    adapter.info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe/i.test(`${vendor} ${architecture} ${description}`);
   return { device, adapterInfo: adapter.info, isSoftware };
 }

@@ -45,7 +45,12 @@ export function vjp(f: () => Tensor[], xs: readonly Tensor[]): Vjp {
   return { outputs, backward };
 }
 
-function walkNode(node: TapeNode, gradients: Map<number, Tensor>, wanted: ReadonlySet<number>, fromX: ReadonlySet<number>): void {
+function walkNode(
+  node: TapeNode,
+  gradients: Map<number, Tensor>,
+  wanted: ReadonlySet<number>,
+  fromX: ReadonlySet<number>,
+): void {
   const dys = node.outputs.map((output) => gradients.get(output.id) ?? null);
   if (dys.some((dy) => dy !== null)) {
     const e = engine();

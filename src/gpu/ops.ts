@@ -17,7 +17,15 @@ import {
 import type { Tensor } from './runtime.ts';
 
 export type { Tensor } from './runtime.ts';
-export { readTensor, writeTensor, uploadTensor, flush, finishGpuWork, trimMemory, throwIfGpuFailed } from './runtime.ts';
+export {
+  readTensor,
+  writeTensor,
+  uploadTensor,
+  flush,
+  finishGpuWork,
+  trimMemory,
+  throwIfGpuFailed,
+} from './runtime.ts';
 export { quickGelu } from './kernels/quickGelu.ts';
 export { linear } from './kernels/linear.ts';
 export { groupNorm } from './kernels/groupNorm.ts';

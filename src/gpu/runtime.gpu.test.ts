@@ -5,7 +5,17 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { add, tensor, tidy, trimMemory } from './ops.ts';
 import { openDevice } from './device.ts';
 import { DeviceLostError, GpuLimitError, GpuValidationError, NoWebGpuError } from './errors.ts';
-import { dispatch, emptyTensor, finishGpuWork, readTensor, releaseTensor, runtime, startRuntime, stopRuntime, writeTensor } from './runtime.ts';
+import {
+  dispatch,
+  emptyTensor,
+  finishGpuWork,
+  readTensor,
+  releaseTensor,
+  runtime,
+  startRuntime,
+  stopRuntime,
+  writeTensor,
+} from './runtime.ts';
 
 const copyShader = `
 @group(0) @binding(0) var<storage, read_write> y: array<f32>;
@@ -44,17 +54,27 @@ describe('typed errors', () => {
 
   test('a tensor over the binding limit', () => {
     const limit = runtime().device.limits.maxStorageBufferBindingSize;
-    Object.defineProperty(runtime().device, 'limits', { value: { ...limitsOf(runtime().device), maxStorageBufferBindingSize: 1024 } });
+    Object.defineProperty(runtime().device, 'limits', {
+      value: { ...limitsOf(runtime().device), maxStorageBufferBindingSize: 1024 },
+    });
     expect(limit).toBeGreaterThan(1024);
     const x = tensor(new Float32Array(512), [512]);
-    const run = (): void => dispatch({ shader: copyShader, label: 'copy', outputs: [emptyTensor([512])], inputs: [x], workgroups: [8] });
+    const run = (): void =>
+      dispatch({ shader: copyShader, label: 'copy', outputs: [emptyTensor([512])], inputs: [x], workgroups: [8] });
     expect(run).toThrow(GpuLimitError);
     expect(run).toThrow('copy needs 2048 for maxStorageBufferBindingSize, but this GPU allows 1024.');
   });
 
   test('a grid over the dispatch limit', () => {
     const x = tensor(new Float32Array(4), [4]);
-    const run = (): void => dispatch({ shader: copyShader, label: 'copy', outputs: [emptyTensor([4])], inputs: [x], workgroups: [1_000_000] });
+    const run = (): void =>
+      dispatch({
+        shader: copyShader,
+        label: 'copy',
+        outputs: [emptyTensor([4])],
+        inputs: [x],
+        workgroups: [1_000_000],
+      });
     expect(run).toThrow(GpuLimitError);
   });
 
@@ -86,7 +106,10 @@ describe('memory', () => {
   });
 
   test('a freed buffer is used again within the same submission', async () => {
-    const x = tensor(Float32Array.from({ length: 256 }, (_, i) => i), [256]);
+    const x = tensor(
+      Float32Array.from({ length: 256 }, (_, i) => i),
+      [256],
+    );
     await finishGpuWork();
     const before = runtime().counters.liveBuffers;
     let y = emptyTensor([256]);

@@ -24,7 +24,7 @@ import {
 } from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-core/dist/register_all_gradients';
 import { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
-import { LoratoryError } from '../core/errors.ts';
+import type { LoratoryError } from '../core/errors.ts';
 import { defined, invariant } from '../core/invariant.ts';
 import { BufferPool } from './bufferPool.ts';
 import type { OpenedDevice } from './device.ts';
@@ -348,7 +348,12 @@ function uniformBuffer(s: RuntimeState, values: readonly (number | FloatUniform)
   const known = s.uniforms.get(key);
   if (known) return known;
   const size = Math.ceil(values.length / 4) * 16;
-  const buffer = s.device.createBuffer({ label: 'uniforms', size, usage: GPUBufferUsage.UNIFORM, mappedAtCreation: true });
+  const buffer = s.device.createBuffer({
+    label: 'uniforms',
+    size,
+    usage: GPUBufferUsage.UNIFORM,
+    mappedAtCreation: true,
+  });
   const view = new DataView(buffer.getMappedRange());
   values.forEach((value, i) => {
     if (typeof value === 'number') {
@@ -387,13 +392,19 @@ export function defineKernel<Inputs extends KernelInputs, Attrs extends object>(
       kernelName: definition.name,
       backendName,
       // tfjs checks nothing here, so a NamedAttrMap may carry any plain record.
-      kernelFunc: ({ inputs, attrs }) => [...definition[backendName](inputs as unknown as Inputs, attrs as unknown as Attrs)],
+      kernelFunc: ({ inputs, attrs }) => [
+        ...definition[backendName](inputs as unknown as Inputs, attrs as unknown as Attrs),
+      ],
     });
   }
   return (inputs, attrs) => {
     const given: Record<string, TensorInfo> = {};
     for (const [name, tensor] of Object.entries(inputs)) if (tensor) given[name] = tensor;
-    return engine().runKernel(definition.name, given as NamedTensorInfoMap as NamedTensorMap, attrs as NamedAttrMap) as unknown as Tensor[];
+    return engine().runKernel(
+      definition.name,
+      given as NamedTensorInfoMap as NamedTensorMap,
+      attrs as NamedAttrMap,
+    ) as unknown as Tensor[];
   };
 }
 
@@ -443,8 +454,8 @@ export function differentiable<Inputs extends Readonly<Record<string, Tensor>>>(
 ): Tensor {
   return engineInternals().runKernelFunc({
     forwardFunc: (_backend, save) => forward(save),
-    backwardsFunc: (dy, saved) => backward(dy, saved) as Record<string, () => Tensor>,
-    inputs: inputs as unknown as NamedTensorMap,
+    backwardsFunc: (dy, saved) => backward(dy, saved),
+    inputs: inputs,
   });
 }
 
@@ -502,7 +513,10 @@ export async function readTensor(tensor: TensorInfo): Promise<Float32Array> {
 export function writeTensor(tensor: TensorInfo, values: Float32Array<ArrayBuffer>): void {
   const s = state();
   const buffer = bufferOf(s, tensor);
-  invariant(buffer.size === values.byteLength, 'writeTensor: sizes differ', { tensor: buffer.size, values: values.byteLength });
+  invariant(buffer.size === values.byteLength, 'writeTensor: sizes differ', {
+    tensor: buffer.size,
+    values: values.byteLength,
+  });
   flush();
   s.device.queue.writeBuffer(buffer, 0, values);
 }

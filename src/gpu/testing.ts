@@ -128,7 +128,11 @@ async function valuesOf(t: Tensor): Promise<Float32Array> {
   return engine().backendName === 'cpu' ? Float32Array.from(t.dataSync()) : readTensor(t);
 }
 
-async function checkNumerically(check: OpCheck, names: readonly string[], gradients: readonly Float32Array[]): Promise<void> {
+async function checkNumerically(
+  check: OpCheck,
+  names: readonly string[],
+  gradients: readonly Float32Array[],
+): Promise<void> {
   const epsilon = check.epsilon ?? 1e-2;
   const evaluate = (values: readonly Float32Array[]): Float32Array =>
     tidy(() => {
@@ -152,6 +156,8 @@ async function checkNumerically(check: OpCheck, names: readonly string[], gradie
       norm += (gradients[i]![k]! * direction[k]!) ** 2;
     }
     const scale = Math.max(Math.abs(analytic), Math.sqrt(norm), 1e-3);
-    expect(Math.abs(numeric - analytic) / scale, `gradient of ${name} against central differences`).toBeLessThan(check.numericRtol ?? 1e-2);
+    expect(Math.abs(numeric - analytic) / scale, `gradient of ${name} against central differences`).toBeLessThan(
+      check.numericRtol ?? 1e-2,
+    );
   }
 }

@@ -19,7 +19,11 @@ export interface CachedLatents {
 }
 
 /** Encodes one image, cropped already: its sides must be multiples of the VAE's factor. */
-export async function cacheLatents(vae: AutoencoderKL, image: RgbImage, { flip }: { readonly flip: boolean }): Promise<CachedLatents> {
+export async function cacheLatents(
+  vae: AutoencoderKL,
+  image: RgbImage,
+  { flip }: { readonly flip: boolean },
+): Promise<CachedLatents> {
   const encode = async (pixels: RgbImage): Promise<Moments & { shape: readonly number[] }> =>
     vae.encode(toModelRange(pixels), [1, pixels.height, pixels.width]);
   const plain = await encode(image);

@@ -17,7 +17,10 @@ export async function encodePrompts(
   encoder: ClipTextEncoder,
   tokenizer: ClipTokenizer,
   prompts: readonly string[],
-  { onProgress, signal }: { readonly onProgress?: (done: number, total: number) => void; readonly signal?: AbortSignal } = {},
+  {
+    onProgress,
+    signal,
+  }: { readonly onProgress?: (done: number, total: number) => void; readonly signal?: AbortSignal } = {},
 ): Promise<Map<string, PromptEmbedding>> {
   const distinct = [...new Set(prompts)];
   const embeddings = new Map<string, PromptEmbedding>();

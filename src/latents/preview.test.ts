@@ -8,7 +8,11 @@ function pair(seed: number, flat = false): { image: RgbImage; latents: CachedLat
   const side = 4;
   const factor = 2;
   const mean = Float32Array.from({ length: side * side * 4 }, (_, i) => (flat ? 0.5 : Math.sin(i * 1.7 + seed)));
-  const image: RgbImage = { width: side * factor, height: side * factor, data: new Uint8Array(side * side * factor * factor * 3) };
+  const image: RgbImage = {
+    width: side * factor,
+    height: side * factor,
+    data: new Uint8Array(side * side * factor * factor * 3),
+  };
   for (let y = 0; y < image.height; y++) {
     for (let x = 0; x < image.width; x++) {
       const at = (Math.floor(y / factor) * side + Math.floor(x / factor)) * 4;
@@ -17,7 +21,16 @@ function pair(seed: number, flat = false): { image: RgbImage; latents: CachedLat
       rgb.forEach((value, k) => (image.data[(y * image.width + x) * 3 + k] = Math.round(value)));
     }
   }
-  return { image, latents: { height: side, width: side, channels: 4, plain: { mean, logvar: new Float32Array(mean.length) }, flipped: null } };
+  return {
+    image,
+    latents: {
+      height: side,
+      width: side,
+      channels: 4,
+      plain: { mean, logvar: new Float32Array(mean.length) },
+      flipped: null,
+    },
+  };
 }
 
 test('recovers an affine relation', () => {
@@ -28,7 +41,8 @@ test('recovers an affine relation', () => {
   expect([painted.width, painted.height]).toEqual([4, 4]);
   for (let p = 0; p < 16; p++) {
     const source = (Math.floor(p / 4) * 2 * 8 + (p % 4) * 2) * 3;
-    for (let k = 0; k < 3; k++) expect(Math.abs(painted.data[p * 3 + k]! - pairs[1]!.image.data[source + k]!)).toBeLessThanOrEqual(3);
+    for (let k = 0; k < 3; k++)
+      expect(Math.abs(painted.data[p * 3 + k]! - pairs[1]!.image.data[source + k]!)).toBeLessThanOrEqual(3);
   }
 });
 

@@ -15,7 +15,10 @@ export interface LatentPreview {
 }
 
 /** Fits the map to images and their latents' means. */
-export function fitPreview(pairs: readonly { readonly image: RgbImage; readonly latents: CachedLatents }[], scalingFactor: number): LatentPreview {
+export function fitPreview(
+  pairs: readonly { readonly image: RgbImage; readonly latents: CachedLatents }[],
+  scalingFactor: number,
+): LatentPreview {
   const channels = defined(pairs[0]).latents.channels;
   const size = channels + 1;
   // Normal equations: (XᵀX + ridge) M = XᵀY; the ridge keeps flat images from making the system singular.
@@ -44,7 +47,12 @@ export function fitPreview(pairs: readonly { readonly image: RgbImage; readonly 
 }
 
 /** Paints latents [height, width, channels] at one pixel a latent pixel. */
-export function previewLatents({ channels, matrix }: LatentPreview, latents: Float32Array, height: number, width: number): RgbImage {
+export function previewLatents(
+  { channels, matrix }: LatentPreview,
+  latents: Float32Array,
+  height: number,
+  width: number,
+): RgbImage {
   const data = new Uint8Array(height * width * 3);
   for (let p = 0; p < height * width; p++) {
     for (let k = 0; k < 3; k++) {

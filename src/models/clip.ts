@@ -129,7 +129,10 @@ export class ClipTextEncoder {
     const used = new Set(ids.flatMap((list) => Array.from(list)));
     await Promise.all(
       Array.from(used, async (id) => {
-        invariant(id >= 0 && id < vocabSize, 'The tokenizer and the text encoder do not belong together', { id, vocabSize });
+        invariant(id >= 0 && id < vocabSize, 'The tokenizer and the text encoder do not belong together', {
+          id,
+          vocabSize,
+        });
         rows.set(id, await readRow(this.reader, 'text_model.embeddings.token_embedding.weight', id));
       }),
     );

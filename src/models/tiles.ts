@@ -35,7 +35,13 @@ export async function inTiles(
   const outSide = Math.round(side * factor);
   const blend = Math.floor(outSide * overlap);
   const keep = outSide - blend;
-  const out: Plane = { data: new Float32Array(n * height * width * outChannels), n, height, width, channels: outChannels };
+  const out: Plane = {
+    data: new Float32Array(n * height * width * outChannels),
+    n,
+    height,
+    width,
+    channels: outChannels,
+  };
   let above: Plane[] = [];
   for (let y = 0, row = 0; y < input.height; y += stride, row++) {
     const current: Plane[] = [];
@@ -87,7 +93,9 @@ function fade(before: Plane, tile: Plane, extent: number, direction: 'down' | 'r
         const from = down
           ? ((i * before.height + before.height - length + k) * before.width + j) * channels
           : ((i * before.height + j) * before.width + before.width - length + k) * channels;
-        const to = down ? ((i * tile.height + k) * tile.width + j) * channels : ((i * tile.height + j) * tile.width + k) * channels;
+        const to = down
+          ? ((i * tile.height + k) * tile.width + j) * channels
+          : ((i * tile.height + j) * tile.width + k) * channels;
         for (let c = 0; c < channels; c++) {
           tile.data[to + c] = before.data[from + c]! * (1 - weight) + tile.data[to + c]! * weight;
         }
@@ -104,7 +112,10 @@ function paste(tile: Plane, out: Plane, y: number, x: number, keep: number): voi
   for (let i = 0; i < out.n; i++) {
     for (let r = 0; r < height; r++) {
       const from = (i * tile.height + r) * tile.width * channels;
-      out.data.set(tile.data.subarray(from, from + width * channels), ((i * out.height + y + r) * out.width + x) * channels);
+      out.data.set(
+        tile.data.subarray(from, from + width * channels),
+        ((i * out.height + y + r) * out.width + x) * channels,
+      );
     }
   }
 }

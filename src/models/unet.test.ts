@@ -38,10 +38,22 @@ describe('parseUNetConfig', () => {
   });
 
   test.each([
-    ['SDXL', { addition_embed_type: 'text_time' }, 'repo/unet/config.json: "addition_embed_type": "text_time" is not supported.'],
+    [
+      'SDXL',
+      { addition_embed_type: 'text_time' },
+      'repo/unet/config.json: "addition_embed_type": "text_time" is not supported.',
+    ],
     ['another activation', { act_fn: 'gelu' }, 'repo/unet/config.json: "act_fn": "gelu" is not supported.'],
-    ['another block', { down_block_types: ['AttnDownBlock2D'] }, 'repo/unet/config.json: "down_block_types": "AttnDownBlock2D" is not supported.'],
-    ['a video UNet', { _class_name: 'UNetSpatioTemporalConditionModel' }, 'repo/unet/config.json: "_class_name": "UNetSpatioTemporalConditionModel" is not supported.'],
+    [
+      'another block',
+      { down_block_types: ['AttnDownBlock2D'] },
+      'repo/unet/config.json: "down_block_types": "AttnDownBlock2D" is not supported.',
+    ],
+    [
+      'a video UNet',
+      { _class_name: 'UNetSpatioTemporalConditionModel' },
+      'repo/unet/config.json: "_class_name": "UNetSpatioTemporalConditionModel" is not supported.',
+    ],
   ])('refuses %s', (_name, changes, message) => {
     expect(() => parse(changes)).toThrow(UnsupportedModelError);
     expect(() => parse(changes)).toThrow(message);
@@ -49,7 +61,9 @@ describe('parseUNetConfig', () => {
 
   test('a field of the wrong type', () => {
     expect(() => parse({ layers_per_block: 'two' })).toThrow(ModelConfigError);
-    expect(() => parse({ layers_per_block: 'two' })).toThrow('repo/unet/config.json: the field "layers_per_block" should be a number.');
+    expect(() => parse({ layers_per_block: 'two' })).toThrow(
+      'repo/unet/config.json: the field "layers_per_block" should be a number.',
+    );
   });
 });
 

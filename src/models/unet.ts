@@ -61,7 +61,13 @@ export function parseUNetConfig(config: ConfigReader): UNetConfig {
   config.require('conv_in_kernel', [3]);
   config.require('conv_out_kernel', [3]);
   config.require('transformer_layers_per_block', [1]);
-  for (const name of ['class_embed_type', 'addition_embed_type', 'encoder_hid_dim_type', 'time_cond_proj_dim', 'num_class_embeds']) {
+  for (const name of [
+    'class_embed_type',
+    'addition_embed_type',
+    'encoder_hid_dim_type',
+    'time_cond_proj_dim',
+    'num_class_embeds',
+  ]) {
     config.require(name, []);
   }
   const blockOutChannels = config.numbers('block_out_channels', [320, 640, 1280, 1280]);
@@ -69,13 +75,17 @@ export function parseUNetConfig(config: ConfigReader): UNetConfig {
   const kinds = (name: string, withAttention: string, without: string, fallback: readonly string[]): boolean[] => {
     const types = config.strings(name, fallback);
     return types.map((type) => {
-      if (type !== withAttention && type !== without) throw new UnsupportedModelError(config.where, `"${name}": "${type}"`);
+      if (type !== withAttention && type !== without)
+        throw new UnsupportedModelError(config.where, `"${name}": "${type}"`);
       return type === withAttention;
     });
   };
   const plainLast = Array.from({ length: levels }, (_, i) => (i < levels - 1 ? 'CrossAttnDownBlock2D' : 'DownBlock2D'));
   // diffusers calls the number of heads `attention_head_dim` in these models (its documented naming error).
-  const headsField = config.raw('num_attention_heads') === undefined || config.raw('num_attention_heads') === null ? 'attention_head_dim' : 'num_attention_heads';
+  const headsField =
+    config.raw('num_attention_heads') === undefined || config.raw('num_attention_heads') === null
+      ? 'attention_head_dim'
+      : 'num_attention_heads';
   const heads = Array.isArray(config.raw(headsField))
     ? config.numbers(headsField)
     : Array.from({ length: levels }, () => config.number(headsField, 8));
@@ -105,9 +115,13 @@ export function parseUNetConfig(config: ConfigReader): UNetConfig {
 export function attentionModules(config: UNetConfig): string[] {
   const { downAttention, upAttention, layersPerBlock } = config;
   const transformers = [
-    ...downAttention.flatMap((has, i) => (has ? range(layersPerBlock).map((j) => `down_blocks.${i}.attentions.${j}`) : [])),
+    ...downAttention.flatMap((has, i) =>
+      has ? range(layersPerBlock).map((j) => `down_blocks.${i}.attentions.${j}`) : [],
+    ),
     'mid_block.attentions.0',
-    ...upAttention.flatMap((has, i) => (has ? range(layersPerBlock + 1).map((j) => `up_blocks.${i}.attentions.${j}`) : [])),
+    ...upAttention.flatMap((has, i) =>
+      has ? range(layersPerBlock + 1).map((j) => `up_blocks.${i}.attentions.${j}`) : [],
+    ),
   ];
   return transformers.flatMap((name) =>
     ['attn1', 'attn2'].flatMap((attention) =>
@@ -169,7 +183,10 @@ class TransformerBlock {
     const attended = this.selfOut.forward(selfAttention(this.selfQkv.forward(this.norm1.forward(x)), { heads }), x);
     tap?.(`${name}.attn1`, subtract(attended, x));
     const query = this.crossQ.forward(this.norm2.forward(attended));
-    const conditioned = this.crossOut.forward(crossAttention(query, this.crossKv.forward(context), { heads }), attended);
+    const conditioned = this.crossOut.forward(
+      crossAttention(query, this.crossKv.forward(context), { heads }),
+      attended,
+    );
     tap?.(`${name}.attn2`, subtract(conditioned, attended));
     const hidden = geglu(this.feedForwardIn.forward(this.norm3.forward(conditioned)));
     const output = this.feedForwardOut.forward(hidden, conditioned);
@@ -243,7 +260,11 @@ export class UNet2DCondition {
     private readonly timeLinear2: Linear,
     private readonly convIn: Conv2d,
     private readonly downs: readonly Level[],
-    private readonly mid: { readonly first: ResnetBlock; readonly transformer: SpatialTransformer; readonly second: ResnetBlock },
+    private readonly mid: {
+      readonly first: ResnetBlock;
+      readonly transformer: SpatialTransformer;
+      readonly second: ResnetBlock;
+    },
     private readonly ups: readonly Level[],
     private readonly normOut: GroupNorm,
     private readonly convOut: Conv2d,
@@ -258,7 +279,9 @@ export class UNet2DCondition {
     const layer = async (block: string, j: number, attention: boolean, headCount: number): Promise<Layer> => ({
       name: `${block}.${j}`,
       resnet: await ResnetBlock.load(loader, `${block}.resnets.${j}`, groups, epsilon),
-      transformer: attention ? await SpatialTransformer.load(loader, `${block}.attentions.${j}`, groups, headCount) : null,
+      transformer: attention
+        ? await SpatialTransformer.load(loader, `${block}.attentions.${j}`, groups, headCount)
+        : null,
     });
     const timeLinear1 = await loader.linear(['time_embedding.linear_1']);
     const timeLinear2 = await loader.linear(['time_embedding.linear_2']);
@@ -291,7 +314,18 @@ export class UNet2DCondition {
     }
     const normOut = await loader.groupNorm('conv_norm_out', groups, epsilon);
     const convOut = await loader.conv2d('conv_out');
-    return new UNet2DCondition(config, timeLinear1, timeLinear2, convIn, downs, mid, ups, normOut, convOut, loader.takeTensors());
+    return new UNet2DCondition(
+      config,
+      timeLinear1,
+      timeLinear2,
+      convIn,
+      downs,
+      mid,
+      ups,
+      normOut,
+      convOut,
+      loader.takeTensors(),
+    );
   }
 
   /** Frees all weights. */
@@ -397,13 +431,19 @@ export class UNet2DCondition {
         const isEnd = j === level.layers.length - 1;
         const upsample = isEnd ? level.resample : null;
         const skipName = defined(skips.pop(), 'skip');
-        push(`${level.name}.${j}`, [from, skipName, 'time', 'context'], current, transformer, ([x, skipped, time, context]) => {
-          let h = resnet.forward(concatChannels([x!, skipped!]), time);
-          if (transformer) h = transformer.forward(h, context!, this.tap);
-          if (upsample) h = upsample.forward(upsampleNearest2x(h));
-          if (isEnd) tap(level.name, h);
-          return h;
-        });
+        push(
+          `${level.name}.${j}`,
+          [from, skipName, 'time', 'context'],
+          current,
+          transformer,
+          ([x, skipped, time, context]) => {
+            let h = resnet.forward(concatChannels([x!, skipped!]), time);
+            if (transformer) h = transformer.forward(h, context!, this.tap);
+            if (upsample) h = upsample.forward(upsampleNearest2x(h));
+            if (isEnd) tap(level.name, h);
+            return h;
+          },
+        );
       }
     }
     push('conv_out', [current], 'out', null, ([x]) => {

@@ -164,7 +164,12 @@ export class AutoencoderKL {
     private readonly tensors: readonly Tensor[],
   ) {}
 
-  static async load(reader: WeightReader, config: VaeConfig, parts: VaeParts, onTensor?: () => void): Promise<AutoencoderKL> {
+  static async load(
+    reader: WeightReader,
+    config: VaeConfig,
+    parts: VaeParts,
+    onTensor?: () => void,
+  ): Promise<AutoencoderKL> {
     const loader = new LayerLoader(reader, onTensor);
     const { normGroups: groups, layersPerBlock } = config;
     const encoder = parts.encoder
@@ -222,7 +227,9 @@ export class AutoencoderKL {
     const { latentChannels, outChannels } = this.config;
     const plane: Plane = { data: latents, n, height, width, channels: latentChannels };
     const side = Math.max(1, Math.floor(this.tileSide() / this.factor));
-    const result = await inTiles(plane, side, this.factor, outChannels, (tile) => this.onGpu(tile, (x) => this.decodeTile(x)));
+    const result = await inTiles(plane, side, this.factor, outChannels, (tile) =>
+      this.onGpu(tile, (x) => this.decodeTile(x)),
+    );
     return result.data;
   }
 

@@ -13,7 +13,13 @@ test('checkpointed segments: the gradients of the network differentiated at once
   const input = tensor(noise(4, 13), [4]);
   const one = tfTensor(1);
   // h0 = in * a ; h1 = h0 * h0 ; loss = sum((h1 + h0) * b), with h0 read twice, as a skip connection is.
-  const segment = (name: string, reads: string[], write: string, parameters: Tensor[], run: (xs: readonly Tensor[]) => Tensor): Segment => ({
+  const segment = (
+    name: string,
+    reads: string[],
+    write: string,
+    parameters: Tensor[],
+    run: (xs: readonly Tensor[]) => Tensor,
+  ): Segment => ({
     name,
     reads,
     writes: [write],
@@ -33,7 +39,7 @@ test('checkpointed segments: the gradients of the network differentiated at once
   const inputs = new Map([['in', input]]);
   const result = checkpointedGradients(segments, inputs, [a, b], { loss: 'loss', one, inputGradients: ['in'] });
   expect(memory().numTensors).toBe(before + 4);
-  const [dIn, dA, dB] = grads(whole as (...xs: Tensor[]) => Tensor)([input, a, b]);
+  const [dIn, dA, dB] = grads(whole)([input, a, b]);
   expectClose(await readTensor(result.parameters[0]!), await readTensor(dA!), 1e-6, 'a');
   expectClose(await readTensor(result.parameters[1]!), await readTensor(dB!), 1e-6, 'b');
   expectClose(await readTensor(result.inputs.get('in')!), await readTensor(dIn!), 1e-6, 'in');

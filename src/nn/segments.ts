@@ -62,7 +62,11 @@ export function checkpointedGradients(
   segments: readonly Segment[],
   inputs: Values,
   parameters: readonly Tensor[],
-  { loss, one, inputGradients = [] }: { readonly loss: string; readonly one: Tensor; readonly inputGradients?: readonly string[] },
+  {
+    loss,
+    one,
+    inputGradients = [],
+  }: { readonly loss: string; readonly one: Tensor; readonly inputGradients?: readonly string[] },
 ): SegmentGradients {
   const last = defined(segments.at(-1), 'last segment');
   invariant(last.writes.includes(loss), `The last segment must write ${loss}`);
@@ -87,7 +91,10 @@ export function checkpointedGradients(
     const isLast = segment === last;
     const reads = segment.reads.map((name) => defined(values.get(name) ?? inputs.get(name), `value ${name}`));
     const differentiated = segment.reads.filter((name) => needed.has(name));
-    if (!isLast && (own.length + differentiated.length === 0 || !segment.writes.some((name) => valueGradients.has(name)))) {
+    if (
+      !isLast &&
+      (own.length + differentiated.length === 0 || !segment.writes.some((name) => valueGradients.has(name)))
+    ) {
       continue;
     }
     const xs = [...differentiated.map((name) => reads[segment.reads.indexOf(name)]!), ...own];

@@ -81,7 +81,7 @@ export class LayerLoader {
     const shape = this.reader.info(`${name}.weight`).shape as [number, number, number, number];
     const [outChannels, inChannels, kernelSize] = shape;
     const bits = await this.reader.readFloat16(`${name}.weight`);
-    const weight = this.frozen(new Uint16Array(packConvWeights(bits, shape).buffer as ArrayBuffer));
+    const weight = this.frozen(new Uint16Array(packConvWeights(bits, shape).buffer));
     const bias = this.reader.has(`${name}.bias`) ? await this.vector(`${name}.bias`) : null;
     return new Conv2d({ weight, bias, kernelSize, inChannels, outChannels });
   }

@@ -30,7 +30,8 @@ export async function denoise(options: DenoiseOptions): Promise<Float32Array> {
   const guided = guidanceScale > 1;
   const context = contextOf(guided ? [negativePromptEmbeds, promptEmbeds] : [promptEmbeds]);
   const contextTensor = tensor(context.values, context.shape);
-  let latents: Float32Array = 'noise' in start ? start.noise.map((value) => value * scheduler.initNoiseSigma) : start.latents;
+  let latents: Float32Array =
+    'noise' in start ? start.noise.map((value) => value * scheduler.initNoiseSigma) : start.latents;
   const from = 'noise' in start ? 0 : start.from;
   try {
     for (const [i, timestep] of scheduler.timesteps.entries()) {
@@ -39,7 +40,11 @@ export async function denoise(options: DenoiseOptions): Promise<Float32Array> {
       const input = scheduler.scaleModelInput(latents, i);
       const copies = guided ? 2 : 1;
       const sample = tensor(repeat(input, copies), [copies, ...shape]);
-      const predicted = unet.forward(sample, Array.from({ length: copies }, () => timestep), contextTensor);
+      const predicted = unet.forward(
+        sample,
+        Array.from({ length: copies }, () => timestep),
+        contextTensor,
+      );
       const values = await readTensor(predicted);
       predicted.dispose();
       sample.dispose();

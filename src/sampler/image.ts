@@ -3,7 +3,11 @@ import type { RgbImage } from '../core/image.ts';
 import type { AutoencoderKL } from '../models/vae.ts';
 
 /** Decodes scaled latents [h, w, c] to a picture: clamp(decoded / 2 + 0.5, 0, 1) * 255, rounded. */
-export async function decodeLatents(vae: AutoencoderKL, latents: Float32Array, [h, w]: readonly [number, number, ...number[]]): Promise<RgbImage> {
+export async function decodeLatents(
+  vae: AutoencoderKL,
+  latents: Float32Array,
+  [h, w]: readonly [number, number, ...number[]],
+): Promise<RgbImage> {
   const { scalingFactor, outChannels } = vae.config;
   const unscaled = latents.map((value) => value / scalingFactor);
   const decoded = await vae.decode(unscaled, [1, h, w]);

@@ -57,7 +57,11 @@ export class ImageGenerator {
   /** @throws {GenerateOptionError} before anything is loaded. */
   async generate(request: GenerationRequest, { signal, onStatus, onStep }: GenerationOptions = {}): Promise<RgbImage> {
     checkRequest(request, this.model);
-    const [promptEmbeds, negativePromptEmbeds] = await this.embed([request.prompt, request.negativePrompt], signal, onStatus);
+    const [promptEmbeds, negativePromptEmbeds] = await this.embed(
+      [request.prompt, request.negativePrompt],
+      signal,
+      onStatus,
+    );
     if (!this.unet) {
       onStatus?.('Loading the UNet');
       this.unet = await this.model.loadUNet();
@@ -92,7 +96,11 @@ export class ImageGenerator {
     trimMemory();
   }
 
-  private async embed(prompts: readonly string[], signal?: AbortSignal, onStatus?: (detail: string) => void): Promise<PromptEmbedding[]> {
+  private async embed(
+    prompts: readonly string[],
+    signal?: AbortSignal,
+    onStatus?: (detail: string) => void,
+  ): Promise<PromptEmbedding[]> {
     const missing = prompts.filter((prompt) => !this.embeddings.has(prompt));
     if (missing.length > 0) {
       onStatus?.('Reading the prompt');
@@ -117,7 +125,10 @@ export class ImageGenerator {
 
   private plug(unet: UNet2DCondition, loras: GenerationRequest['loras']): void {
     const adapters = loras.map((lora) => lora.adapter);
-    const same = this.plugged !== null && adapters.length === this.plugged.adapters.length && adapters.every((adapter, i) => adapter === this.plugged!.adapters[i]);
+    const same =
+      this.plugged !== null &&
+      adapters.length === this.plugged.adapters.length &&
+      adapters.every((adapter, i) => adapter === this.plugged!.adapters[i]);
     if (!same) {
       this.plugged?.slots.unplug();
       this.plugged = { adapters, slots: PluggedAdapters.plug(unet.attentionLinears(), adapters) };
@@ -135,7 +146,10 @@ function checkRequest(request: GenerationRequest, model: DiffusionModel): void {
     }
   }
   const { numInferenceSteps: steps, guidanceScale, seed } = request;
-  if (!Number.isInteger(steps) || steps < 1 || steps > 1000) throw new GenerateOptionError('steps', steps, 'it must be a whole number from 1 to 1000');
-  if (!Number.isInteger(seed) || seed < 0 || seed >= 2 ** 32) throw new GenerateOptionError('seed', seed, 'it must be a whole number from 0 to 4294967295');
-  if (!(guidanceScale >= 0 && guidanceScale <= 50)) throw new GenerateOptionError('guidance', guidanceScale, 'it must lie between 0 and 50');
+  if (!Number.isInteger(steps) || steps < 1 || steps > 1000)
+    throw new GenerateOptionError('steps', steps, 'it must be a whole number from 1 to 1000');
+  if (!Number.isInteger(seed) || seed < 0 || seed >= 2 ** 32)
+    throw new GenerateOptionError('seed', seed, 'it must be a whole number from 0 to 4294967295');
+  if (!(guidanceScale >= 0 && guidanceScale <= 50))
+    throw new GenerateOptionError('guidance', guidanceScale, 'it must lie between 0 and 50');
 }

@@ -76,7 +76,7 @@ export interface StepReport {
   readonly gpuBytes: number;
   readonly gpuPeakBytes: number;
   /** Pictures of this step's batch; computed only if asked for. */
-  strip(): StripImage[];
+  readonly strip: () => StripImage[];
 }
 
 export interface StripImage {
@@ -122,7 +122,8 @@ const checkpointEveryMs = 60_000;
 export function checkTrainingOptions(options: TrainingOptions, model: DiffusionModel): void {
   const whole = (name: keyof TrainingOptions, low: number, high: number): void => {
     const value = options[name] as number;
-    if (!Number.isInteger(value) || value < low || value > high) throw new TrainOptionError(name, value, `it must be a whole number from ${low} to ${high}`);
+    if (!Number.isInteger(value) || value < low || value > high)
+      throw new TrainOptionError(name, value, `it must be a whole number from ${low} to ${high}`);
   };
   whole('rank', 1, 320);
   whole('maxTrainSteps', 1, 1_000_000);
@@ -131,10 +132,14 @@ export function checkTrainingOptions(options: TrainingOptions, model: DiffusionM
   whole('sampleEvery', 0, 1_000_000);
   const unit = resolutionUnit(model);
   whole('resolution', unit, 2048);
-  if (options.resolution % unit !== 0) throw new TrainOptionError('resolution', options.resolution, `this model needs a multiple of ${unit}`);
-  if (!(options.alpha > 0 && options.alpha <= 1024)) throw new TrainOptionError('alpha', options.alpha, 'it must lie above 0 and at most at 1024');
-  if (!(options.learningRate > 0 && options.learningRate < 1)) throw new TrainOptionError('learningRate', options.learningRate, 'it must lie between 0 and 1');
-  if (!(options.flipProbability >= 0 && options.flipProbability <= 1)) throw new TrainOptionError('flipProbability', options.flipProbability, 'it must lie between 0 and 1');
+  if (options.resolution % unit !== 0)
+    throw new TrainOptionError('resolution', options.resolution, `this model needs a multiple of ${unit}`);
+  if (!(options.alpha > 0 && options.alpha <= 1024))
+    throw new TrainOptionError('alpha', options.alpha, 'it must lie above 0 and at most at 1024');
+  if (!(options.learningRate > 0 && options.learningRate < 1))
+    throw new TrainOptionError('learningRate', options.learningRate, 'it must lie between 0 and 1');
+  if (!(options.flipProbability >= 0 && options.flipProbability <= 1))
+    throw new TrainOptionError('flipProbability', options.flipProbability, 'it must lie between 0 and 1');
 }
 
 /** Diffusers' paths of all layers that an adapter may change, known without loading the UNet's weights. */
@@ -152,7 +157,11 @@ export function resolutionUnit(model: DiffusionModel): number {
  *
  * @throws {EmptyDatasetError | TrainOptionError} before anything is loaded.
  */
-export async function trainLora(request: TrainingRequest, control: TrainControl, events: TrainingEvents): Promise<TrainingResult> {
+export async function trainLora(
+  request: TrainingRequest,
+  control: TrainControl,
+  events: TrainingEvents,
+): Promise<TrainingResult> {
   const { model, images, triggerWord, options } = request;
   if (images.length === 0) throw new EmptyDatasetError();
   checkTrainingOptions(options, model);
@@ -161,7 +170,9 @@ export async function trainLora(request: TrainingRequest, control: TrainControl,
   const prompts = [...captions, ...options.samplePrompts.map((sample) => sample.prompt), ''];
 
   events.onStatus?.('preparing', 'Loading the text encoder', 0);
-  const textEncoder = await model.loadTextEncoder((done) => events.onStatus?.('preparing', 'Loading the text encoder', done));
+  const textEncoder = await model.loadTextEncoder((done) =>
+    events.onStatus?.('preparing', 'Loading the text encoder', done),
+  );
   const embeddings = await encodePrompts(textEncoder, model.tokenizer, prompts, {
     signal,
     onProgress: (done, total) => events.onStatus?.('preparing', `Reading caption ${done} of ${total}`, done / total),
@@ -199,7 +210,11 @@ export async function trainLora(request: TrainingRequest, control: TrainControl,
           guidanceScale: options.sampleGuidanceScale,
           signal,
           onStep: (done) =>
-            events.onStatus?.('sampling', `Drawing sample ${i + 1} of ${samplePrompts.length}`, (i + done / options.sampleInferenceSteps) / samplePrompts.length),
+            events.onStatus?.(
+              'sampling',
+              `Drawing sample ${i + 1} of ${samplePrompts.length}`,
+              (i + done / options.sampleInferenceSteps) / samplePrompts.length,
+            ),
         }),
       );
     }
@@ -246,7 +261,11 @@ export async function trainLora(request: TrainingRequest, control: TrainControl,
       // The first step compiles the kernels, so it does not enter the running mean.
       msPerStep = globalStep <= 2 ? ms : msPerStep * 0.9 + ms * 0.1;
       const { counters } = runtime();
-      events.onStatus?.('training', `Step ${globalStep} of ${options.maxTrainSteps}`, globalStep / options.maxTrainSteps);
+      events.onStatus?.(
+        'training',
+        `Step ${globalStep} of ${options.maxTrainSteps}`,
+        globalStep / options.maxTrainSteps,
+      );
       events.onStep?.({
         globalStep,
         loss,
@@ -310,7 +329,8 @@ function stripOf(
   const [, h, w, c] = batch.shape;
   const size = h * w * c;
   return entries.map(({ image, flipped, timestep }, i) => {
-    const paint = (values: Float32Array): RgbImage => previewLatents(preview, values.subarray(i * size, (i + 1) * size), h, w);
+    const paint = (values: Float32Array): RgbImage =>
+      previewLatents(preview, values.subarray(i * size, (i + 1) * size), h, w);
     return {
       imageId: defined(images[image]).id,
       timestep,

@@ -6,7 +6,16 @@
 import type { TrainableAdapter } from '../adapter/lora.ts';
 import { defined, invariant } from '../core/invariant.ts';
 import { deriveSeed, TorchGenerator } from '../core/rng.ts';
-import { adamwStep, createAdamState, disposeAdamState, meanSquaredError, readTensor, tensor, type AdamState, type Tensor } from '../gpu/ops.ts';
+import {
+  adamwStep,
+  createAdamState,
+  disposeAdamState,
+  meanSquaredError,
+  readTensor,
+  tensor,
+  type AdamState,
+  type Tensor,
+} from '../gpu/ops.ts';
 import { sampleLatents, type CachedLatents } from '../latents/cache.ts';
 import type { PromptEmbedding } from '../latents/embeddings.ts';
 import type { UNet2DCondition } from '../models/unet.ts';
@@ -23,7 +32,13 @@ export interface AdamWOptions {
 }
 
 /** The report's optimizer. */
-export const defaultAdamW: AdamWOptions = { learningRate: 1e-4, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 1e-2 };
+export const defaultAdamW: AdamWOptions = {
+  learningRate: 1e-4,
+  beta1: 0.9,
+  beta2: 0.999,
+  epsilon: 1e-8,
+  weightDecay: 1e-2,
+};
 
 /** One example: an image's latents and its caption's embedding. */
 export interface TrainingExample {
@@ -97,8 +112,13 @@ export class LoraTrainer {
   }
 }
 
-async function readOutputs(outputs: ReadonlyMap<string, Tensor>): Promise<{ readonly loss: number; readonly prediction: Float32Array }> {
-  const [lossValues, prediction] = await Promise.all([readTensor(defined(outputs.get('loss'))), readTensor(defined(outputs.get('out')))]);
+async function readOutputs(
+  outputs: ReadonlyMap<string, Tensor>,
+): Promise<{ readonly loss: number; readonly prediction: Float32Array }> {
+  const [lossValues, prediction] = await Promise.all([
+    readTensor(defined(outputs.get('loss'))),
+    readTensor(defined(outputs.get('out'))),
+  ]);
   for (const output of outputs.values()) output.dispose();
   return { loss: lossValues[0]!, prediction };
 }
@@ -129,7 +149,17 @@ export function withLoss(segments: readonly Segment[]): Segment[] {
 export function buildBatch(
   entries: readonly BatchEntry[],
   examples: readonly TrainingExample[],
-  { seed, step, scalingFactor, alphasCumprod }: { readonly seed: number; readonly step: number; readonly scalingFactor: number; readonly alphasCumprod: Float32Array },
+  {
+    seed,
+    step,
+    scalingFactor,
+    alphasCumprod,
+  }: {
+    readonly seed: number;
+    readonly step: number;
+    readonly scalingFactor: number;
+    readonly alphasCumprod: Float32Array;
+  },
 ): NoisyBatch {
   const first = defined(examples[defined(entries[0]).image]);
   const { height, width, channels } = first.latents;
@@ -168,4 +198,3 @@ export function predictClean(batch: NoisyBatch, prediction: Float32Array, alphas
     return (batch.noisy[j]! - Math.sqrt(1 - a) * predicted) / Math.sqrt(a);
   });
 }
-

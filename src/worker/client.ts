@@ -137,8 +137,8 @@ export function createStudioClient(port: StudioPort): StudioClient {
     on(type, handler) {
       const set = handlers.get(type) ?? new Set();
       handlers.set(type, set);
-      set.add(handler as never);
-      return () => set.delete(handler as never);
+      set.add(handler);
+      return () => set.delete(handler);
     },
     onCrash(handler) {
       if (crash !== null) handler(crash);

@@ -1,7 +1,7 @@
 /** The worker's one GPU and what is loaded on it: a training run or an image generator, never both. */
 import { LoratoryError } from '../core/errors.ts';
 import { openDevice } from '../gpu/device.ts';
-import { DeviceLostError } from '../gpu/errors.ts';
+import type { DeviceLostError } from '../gpu/errors.ts';
 import { startRuntime, type Runtime } from '../gpu/runtime.ts';
 import { openDiffusionModel } from '../models/repository.ts';
 import { ImageGenerator } from '../session/generation.ts';
@@ -68,7 +68,7 @@ export class GpuSession {
         const model = await openDiffusionModel(await this.models.openTree(modelId));
         this.generator = { modelId, generator: new ImageGenerator(model) };
       }
-      return work(this.generator!.generator);
+      return work(this.generator.generator);
     });
   }
 

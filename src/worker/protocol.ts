@@ -202,7 +202,10 @@ export interface Requests {
   'models.delete': [{ readonly id: string }, null];
   'dataset.list': [Record<string, never>, readonly DatasetImage[]];
   /** `captions`: text by image file stem, from .txt files dropped along. */
-  'dataset.add': [{ readonly files: readonly File[]; readonly captions: Readonly<Record<string, string>> }, AddImagesResult];
+  'dataset.add': [
+    { readonly files: readonly File[]; readonly captions: Readonly<Record<string, string>> },
+    AddImagesResult,
+  ];
   'dataset.caption': [{ readonly id: string; readonly caption: string }, null];
   'dataset.remove': [{ readonly ids: readonly string[] }, null];
   /** Undo of `dataset.remove`, as long as the page is open. */
@@ -221,7 +224,7 @@ export interface Requests {
   'runs.restore': [{ readonly runId: string }, null];
   'runs.export': [{ readonly runId: string }, ExportResult];
   /** Sends `generate.progress`. */
-  'generate': [GenerateRequest, GenerateResult];
+  generate: [GenerateRequest, GenerateResult];
 }
 
 export type RequestType = keyof Requests;
@@ -241,7 +244,12 @@ export interface Events {
 export type EventType = keyof Events;
 
 export type RequestMessage = {
-  [T in RequestType]: { readonly kind: 'request'; readonly id: number; readonly type: T; readonly payload: Requests[T][0] };
+  [T in RequestType]: {
+    readonly kind: 'request';
+    readonly id: number;
+    readonly type: T;
+    readonly payload: Requests[T][0];
+  };
 }[RequestType];
 
 export interface CancelMessage {
@@ -254,7 +262,12 @@ export type ResponseMessage =
   | { readonly kind: 'response'; readonly id: number; readonly ok: false; readonly error: PlainError };
 
 export type EventMessage = {
-  [T in EventType]: { readonly kind: 'event'; readonly requestId: number | null; readonly type: T; readonly payload: Events[T] };
+  [T in EventType]: {
+    readonly kind: 'event';
+    readonly requestId: number | null;
+    readonly type: T;
+    readonly payload: Events[T];
+  };
 }[EventType];
 
 export type ToWorker = RequestMessage | CancelMessage;

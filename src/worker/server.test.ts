@@ -5,15 +5,23 @@ import { InvariantError } from '../core/errors.ts';
 import type { FromWorker, ToWorker } from './protocol.ts';
 import { serve, type Handlers } from './server.ts';
 
-function harness(handlers: Partial<Handlers>): { send(message: ToWorker): void; sent: FromWorker[]; settled(count: number): Promise<void> } {
+function harness(handlers: Partial<Handlers>): {
+  readonly send: (message: ToWorker) => void;
+  readonly sent: FromWorker[];
+  readonly settled: (count: number) => Promise<void>;
+} {
   const sent: FromWorker[] = [];
   let listener: (event: { data: ToWorker }) => void = () => {};
-  serve({ postMessage: (message) => void sent.push(message), addEventListener: (_type, on) => void (listener = on) }, handlers as Handlers);
+  serve(
+    { postMessage: (message) => void sent.push(message), addEventListener: (_type, on) => void (listener = on) },
+    handlers as Handlers,
+  );
   return {
     send: (data) => listener({ data }),
     sent,
     settled: async (count) => {
-      while (sent.filter((message) => message.kind === 'response').length < count) await new Promise((resolve) => setTimeout(resolve, 1));
+      while (sent.filter((message) => message.kind === 'response').length < count)
+        await new Promise((resolve) => setTimeout(resolve, 1));
     },
   };
 }
@@ -49,7 +57,10 @@ test('a cancel aborts its own request; events name their request', async () => {
   send({ kind: 'request', id: 2, type: 'models.download', payload: { id: 'quick', endpoint: '' } });
   send({ kind: 'cancel', id: 1 });
   await settled(2);
-  expect(sent.find((message) => message.kind === 'response' && message.id === 1)).toMatchObject({ ok: false, error: { code: 'aborted' } });
+  expect(sent.find((message) => message.kind === 'response' && message.id === 1)).toMatchObject({
+    ok: false,
+    error: { code: 'aborted' },
+  });
   expect(sent.find((message) => message.kind === 'response' && message.id === 2)).toMatchObject({ ok: true });
   expect(sent.filter((message) => message.kind === 'event').map((message) => message.requestId)).toEqual([1, 2]);
 });

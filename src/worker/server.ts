@@ -6,7 +6,7 @@ import type { EventMessage, Events, EventType, FromWorker, Requests, RequestType
 export interface RequestContext {
   /** Aborted when the page cancels the request. */
   readonly signal: AbortSignal;
-  emit<T extends EventType>(type: T, payload: Events[T]): void;
+  readonly emit: <T extends EventType>(type: T, payload: Events[T]) => void;
 }
 
 export type Handlers = {

@@ -15,7 +15,15 @@ import { requestPersistence, storageInfo } from '../storage/quota.ts';
 import { RunStore } from '../storage/runStore.ts';
 import { decodeInBrowser, thumbnailOf } from './decodeImage.ts';
 import { GpuSession } from './gpuSession.ts';
-import type { AddImagesResult, DatasetImage, Events, EventType, RgbImage, StoredRun, TrainRequest } from './protocol.ts';
+import type {
+  AddImagesResult,
+  DatasetImage,
+  Events,
+  EventType,
+  RgbImage,
+  StoredRun,
+  TrainRequest,
+} from './protocol.ts';
 import type { Handlers, RequestContext } from './server.ts';
 
 /** A command for a run was given while none is running. */
@@ -129,7 +137,12 @@ export function createHandlers(emit: <T extends EventType>(type: T, payload: Eve
             },
           },
         );
-        return { png: pngBlob(image), width: image.width, height: image.height, milliseconds: performance.now() - started };
+        return {
+          png: pngBlob(image),
+          width: image.width,
+          height: image.height,
+          milliseconds: performance.now() - started,
+        };
       }),
   };
 }
@@ -152,7 +165,8 @@ class ActiveRun {
 
   /** While preparing there is nothing to keep yet, so the run ends at once; later it ends after its step. */
   stop(): void {
-    if (this.preparing) this.control.cancel(new DOMException('The run was stopped before its first step.', 'AbortError'));
+    if (this.preparing)
+      this.control.cancel(new DOMException('The run was stopped before its first step.', 'AbortError'));
     else this.control.requestStop();
   }
 
@@ -165,37 +179,65 @@ class ActiveRun {
       pixels: async () => decodeImageFile(await dataset.original(id), known.get(id)?.fileName ?? id, decodeInBrowser),
     }));
     try {
-      const result = await trainLora({ model, images, triggerWord: request.triggerWord, options: request.options }, this.control, {
-        onStatus: (phase, detail, progress) => context.emit('train.status', { runId, phase, detail, progress }),
-        onStep: (report) => {
-          this.preparing = false;
-          this.losses.push(report.loss);
-          const { strip, ...numbers } = report;
-          context.emit('train.step', { runId, maxTrainSteps: request.options.maxTrainSteps, ...numbers, strip: strip() });
+      const result = await trainLora(
+        { model, images, triggerWord: request.triggerWord, options: request.options },
+        this.control,
+        {
+          onStatus: (phase, detail, progress) => context.emit('train.status', { runId, phase, detail, progress }),
+          onStep: (report) => {
+            this.preparing = false;
+            this.losses.push(report.loss);
+            const { strip, ...numbers } = report;
+            context.emit('train.step', {
+              runId,
+              maxTrainSteps: request.options.maxTrainSteps,
+              ...numbers,
+              strip: strip(),
+            });
+          },
+          onSample: ({ globalStep, images: drawn }) => {
+            const row = {
+              runId,
+              globalStep,
+              images: drawn.map(({ prompt, seed, image }) => ({ prompt, seed, png: pngBlob(image) })),
+            };
+            context.emit('train.sample', row);
+            this.pending.push(this.runs.addSample(row));
+          },
+          onCheckpoint: async (modules, globalStep) => {
+            await this.store(model, modules, globalStep, null);
+          },
         },
-        onSample: ({ globalStep, images: drawn }) => {
-          const row = { runId, globalStep, images: drawn.map(({ prompt, seed, image }) => ({ prompt, seed, png: pngBlob(image) })) };
-          context.emit('train.sample', row);
-          this.pending.push(this.runs.addSample(row));
-        },
-        onCheckpoint: async (modules, globalStep) => {
-          await this.store(model, modules, globalStep, null);
-        },
-      });
+      );
       await Promise.all(this.pending);
       const run = await this.store(model, result.modules, result.globalStep, Date.now());
-      context.emit('train.status', { runId, phase: result.stopped ? 'stopped' : 'finished', detail: result.stopped ? 'Stopped' : 'Finished', progress: 1 });
+      context.emit('train.status', {
+        runId,
+        phase: result.stopped ? 'stopped' : 'finished',
+        detail: result.stopped ? 'Stopped' : 'Finished',
+        progress: 1,
+      });
       return run;
     } catch (error) {
       const { message, code } = toPlainError(error);
-      context.emit('train.status', { runId, phase: code === 'aborted' ? 'stopped' : 'failed', detail: message, progress: null });
+      context.emit('train.status', {
+        runId,
+        phase: code === 'aborted' ? 'stopped' : 'failed',
+        detail: message,
+        progress: null,
+      });
       throw error;
     }
   }
 
   private readonly pending: Promise<void>[] = [];
 
-  private async store(model: DiffusionModel, modules: readonly LoraModule[], globalStep: number, finishedAt: number | null): Promise<StoredRun> {
+  private async store(
+    model: DiffusionModel,
+    modules: readonly LoraModule[],
+    globalStep: number,
+    finishedAt: number | null,
+  ): Promise<StoredRun> {
     const { request, id, startedAt } = this;
     const run: StoredRun = {
       id,

@@ -56,7 +56,9 @@ export class Checker {
 
   /** The verdict; outputs named by the case that nobody compared count as a failure. */
   verdict(): Verdict {
-    const outputs = Object.entries(this.oracleCase.roles).filter(([, reference]) => reference in this.oracleCase.tolerance);
+    const outputs = Object.entries(this.oracleCase.roles).filter(
+      ([, reference]) => reference in this.oracleCase.tolerance,
+    );
     const missed = outputs.find(([role, reference]) => !this.seen.has(role) && !reference.endsWith('*'));
     if (missed) return { maxAbsError: Infinity, tolerance: 0, pass: false, where: `${missed[0]} was not computed` };
     return this.worst ?? { maxAbsError: Infinity, tolerance: 0, pass: false, where: 'nothing was compared' };
@@ -80,7 +82,8 @@ export function toNchw(values: ArrayLike<number>, [n, h, w, c]: readonly number[
   const out = new Float32Array(values.length);
   const pixels = h! * w!;
   for (let i = 0; i < n!; i++) {
-    for (let k = 0; k < c!; k++) for (let p = 0; p < pixels; p++) out[(i * c! + k) * pixels + p] = values[(i * pixels + p) * c! + k]!;
+    for (let k = 0; k < c!; k++)
+      for (let p = 0; p < pixels; p++) out[(i * c! + k) * pixels + p] = values[(i * pixels + p) * c! + k]!;
   }
   return out;
 }
@@ -91,7 +94,8 @@ export function toNhwc({ values, shape }: GoldenTensor): Float32Array {
   const out = new Float32Array(values.length);
   const pixels = h * w;
   for (let i = 0; i < n; i++) {
-    for (let k = 0; k < c; k++) for (let p = 0; p < pixels; p++) out[(i * pixels + p) * c + k] = values[(i * c + k) * pixels + p]!;
+    for (let k = 0; k < c; k++)
+      for (let p = 0; p < pixels; p++) out[(i * pixels + p) * c + k] = values[(i * c + k) * pixels + p]!;
   }
   return out;
 }

@@ -5,7 +5,13 @@
 import { PluggedAdapters, TrainableAdapter } from '../../adapter/lora.ts';
 import type { RgbImage } from '../../core/image.ts';
 import { defined } from '../../core/invariant.ts';
-import { centerCrop, flipHorizontal, preprocessTensor, resizeShorterSide, toModelRange } from '../../dataset/preprocess.ts';
+import {
+  centerCrop,
+  flipHorizontal,
+  preprocessTensor,
+  resizeShorterSide,
+  toModelRange,
+} from '../../dataset/preprocess.ts';
 import { add, readTensor, tensor, tidy, type Tensor } from '../../gpu/ops.ts';
 import { encodePrompts } from '../../latents/embeddings.ts';
 import { sampleLatents } from '../../latents/cache.ts';
@@ -28,7 +34,7 @@ export interface Replay {
   readonly oracleCase: OracleCase;
   readonly check: Checker;
   /** The tensor that plays a role. */
-  input(role: string): Promise<GoldenTensor>;
+  readonly input: (role: string) => Promise<GoldenTensor>;
 }
 
 /** Replays a case into its checker; false if the case is not supported. */
@@ -120,7 +126,10 @@ async function replayVae({ models, oracleCase, check, input }: Replay): Promise<
     if (check.hasRole(`tap.${name}`)) taps.set(name, add(value, zerosLike(value)));
   };
   try {
-    const image = await vae.decode(toNhwc(latents).map((value) => value / scalingFactor), [n, h, w]);
+    const image = await vae.decode(
+      toNhwc(latents).map((value) => value / scalingFactor),
+      [n, h, w],
+    );
     await check.compare('image', toNchw(image, [n, h * vae.factor, w * vae.factor, vae.config.outChannels]));
     for (const [name, value] of taps) await check.compare(`tap.${name}`, await channelsFirst(value));
   } finally {
@@ -130,7 +139,10 @@ async function replayVae({ models, oracleCase, check, input }: Replay): Promise<
   return true;
 }
 
-const schedulerNames: Readonly<Record<string, SchedulerName>> = { DDIMScheduler: 'ddim', EulerDiscreteScheduler: 'euler' };
+const schedulerNames: Readonly<Record<string, SchedulerName>> = {
+  DDIMScheduler: 'ddim',
+  EulerDiscreteScheduler: 'euler',
+};
 
 /** The scheduler that a case asks for, or null if it is not built yet. */
 async function schedulerOf({ models, oracleCase }: Replay, field: string): Promise<Scheduler | null> {
@@ -174,7 +186,11 @@ async function replayScheduler(replay: Replay): Promise<boolean> {
     steps.push(...sample);
   }
   await check.compare('samples', steps);
-  check.record('init_noise_sigma', Math.abs(scheduler.initNoiseSigma - Number(oracleCase.params['init_noise_sigma'])), 1e-4);
+  check.record(
+    'init_noise_sigma',
+    Math.abs(scheduler.initNoiseSigma - Number(oracleCase.params['init_noise_sigma'])),
+    1e-4,
+  );
   return true;
 }
 
@@ -186,7 +202,7 @@ async function replayPipeline(replay: Replay): Promise<boolean> {
   const model = await models.model();
   const vae = await models.vae();
   const prompt = String(params['prompt']);
-  const negative = String(params['negative_prompt'] ?? '');
+  const negative = typeof params['negative_prompt'] === 'string' ? params['negative_prompt'] : '';
   const embeddings = await encodePrompts(await models.textEncoder(), model.tokenizer, [prompt, negative]);
   const steps: Float32Array[] = [];
   const shape = check.hasRole('latents')
@@ -205,19 +221,29 @@ async function replayPipeline(replay: Replay): Promise<boolean> {
     guidanceScale: Number(params['guidance_scale']),
     onStep: (_step, values) => void steps.push(toNchw(values, [1, ...shape])),
   });
-  if (check.hasRole('step_latents')) await check.compare('step_latents', steps.flatMap((values) => Array.from(values)));
+  if (check.hasRole('step_latents'))
+    await check.compare(
+      'step_latents',
+      steps.flatMap((values) => Array.from(values)),
+    );
   await check.compare('final_latents', toNchw(latents, [1, ...shape]));
   const image = await decodeLatents(vae, latents, shape);
   await check.compare('image_u8_hwc', image.data);
   if (check.hasRole('image')) {
-    const decoded = await vae.decode(latents.map((value) => value / vae.config.scalingFactor), [1, shape[0], shape[1]]);
+    const decoded = await vae.decode(
+      latents.map((value) => value / vae.config.scalingFactor),
+      [1, shape[0], shape[1]],
+    );
     const clamped = decoded.map((value) => Math.min(1, Math.max(0, value / 2 + 0.5)));
     await check.compare('image', toNchw(clamped, [1, image.height, image.width, 3]));
   }
   return true;
 }
 
-async function imageToImageStart({ models, oracleCase, input }: Replay, scheduler: Scheduler): Promise<{ latents: Float32Array; from: number }> {
+async function imageToImageStart(
+  { models, oracleCase, input }: Replay,
+  scheduler: Scheduler,
+): Promise<{ latents: Float32Array; from: number }> {
   const vae = await models.vae();
   const image = rgb(await input('input_image_u8_hwc'));
   const moments = await vae.encode(toModelRange(image), [1, image.height, image.width]);
@@ -277,7 +303,11 @@ async function replayLoraGrad({ pack, models, oracleCase, check, input }: Replay
   const one = tensor(Float32Array.of(1), []);
   try {
     const parameters = adapter.parameters();
-    const result = checkpointedGradients(withLoss(unet.segments()), inputs, parameters, { loss: 'loss', one, inputGradients: ['context'] });
+    const result = checkpointedGradients(withLoss(unet.segments()), inputs, parameters, {
+      loss: 'loss',
+      one,
+      inputGradients: ['context'],
+    });
     const values = new Map<number, Float32Array>();
     for (const [i, gradient] of result.parameters.entries()) {
       values.set(parameters[i]!.id, await readTensor(defined(gradient, 'gradient')));
@@ -288,7 +318,10 @@ async function replayLoraGrad({ pack, models, oracleCase, check, input }: Replay
     await check.compare('grad_context', await readTensor(defined(result.inputs.get('context'))));
     const reference = defined(roles['grads']);
     const recorded = await pack.tensors(reference);
-    for (const { name, actual, expected } of pairsOf(adapter.split((parameter) => defined(values.get(parameter.id))), recorded)) {
+    for (const { name, actual, expected } of pairsOf(
+      adapter.split((parameter) => defined(values.get(parameter.id))),
+      recorded,
+    )) {
       check.note(name, actual, expected, tolerance[reference] ?? {});
     }
     for (const t of [...result.outputs.values(), ...result.inputs.values()]) t.dispose();
@@ -331,7 +364,11 @@ async function replayTrain({ pack, models, oracleCase, check, input }: Replay): 
     const losses: number[] = [];
     const norms: number[] = [];
     for (let step = 0; step < Number(params['steps']); step++) {
-      const batch = batchOf(step, { latents: latents!, noise: noise!, timesteps: timesteps!, contextIndex: contextIndex!, contexts: contexts! }, alphasCumprod);
+      const batch = batchOf(
+        step,
+        { latents: latents!, noise: noise!, timesteps: timesteps!, contextIndex: contextIndex!, contexts: contexts! },
+        alphasCumprod,
+      );
       const result = await trainer.step(batch, { gradientNorm: true });
       losses.push(result.loss);
       norms.push(defined(result.gradientNorm));
@@ -354,7 +391,10 @@ async function replayTrain({ pack, models, oracleCase, check, input }: Replay): 
     }
     await check.compare('losses', losses);
     await check.compare('grad_norms', norms);
-    await check.compare('lrs', losses.map(() => learningRate));
+    await check.compare(
+      'lrs',
+      losses.map(() => learningRate),
+    );
   } finally {
     trainer.dispose();
     adapter.dispose();
@@ -380,7 +420,10 @@ function batchOf(
   const context = new Float32Array(n * tokens * width);
   for (let i = 0; i < n; i++) {
     const index = data.contextIndex.values[step * n + i]!;
-    context.set(Float32Array.from(data.contexts.values).subarray(index * tokens * width, (index + 1) * tokens * width), i * tokens * width);
+    context.set(
+      Float32Array.from(data.contexts.values).subarray(index * tokens * width, (index + 1) * tokens * width),
+      i * tokens * width,
+    );
   }
   return { shape: [n, h, w, c], clean, noise, noisy, timesteps, context, contextShape: [n, tokens, width] };
 }
@@ -396,7 +439,10 @@ async function replayPreprocess({ check, input }: Replay): Promise<boolean> {
   await check.compare('pil.values', chw(toModelRange(cropped)));
   await check.compare('pil.values_flipped', chw(toModelRange(flipHorizontal(cropped))));
   const floats = preprocessTensor(image, side);
-  await check.compare('tensor.resized', toNchw(floats.resized.data, [1, floats.resized.height, floats.resized.width, 3]));
+  await check.compare(
+    'tensor.resized',
+    toNchw(floats.resized.data, [1, floats.resized.height, floats.resized.width, 3]),
+  );
   await check.compare('tensor.values', chw(floats.values));
   return true;
 }
@@ -423,4 +469,3 @@ async function channelsFirst(value: Tensor): Promise<Float32Array> {
   const values = await readTensor(value);
   return value.shape.length === 4 ? toNchw(values, value.shape) : values;
 }
-

@@ -11,7 +11,9 @@ export class OraclePackError extends LoratoryError {
   readonly code = 'oracle-pack';
 
   constructor(folder: string, problem: string) {
-    super(`${folder}: ${problem}.`, 'Name a folder that holds goldens.json, or cases.json with a tokenizer.', { folder });
+    super(`${folder}: ${problem}.`, 'Name a folder that holds goldens.json, or cases.json with a tokenizer.', {
+      folder,
+    });
   }
 }
 
@@ -116,7 +118,10 @@ async function readGolden(file: SafetensorsFile, name: string): Promise<GoldenTe
     case 'I32':
       return { shape, values: Float64Array.from(new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)) };
     case 'I64':
-      return { shape, values: Float64Array.from(new BigInt64Array(bytes.buffer, bytes.byteOffset, bytes.length / 8), Number) };
+      return {
+        shape,
+        values: Float64Array.from(new BigInt64Array(bytes.buffer, bytes.byteOffset, bytes.length / 8), Number),
+      };
     case 'U8':
     case 'BOOL':
       return { shape, values: Float64Array.from(bytes) };

@@ -25,7 +25,11 @@ export interface CaseResult {
 const supportedFormat = /^sd15-oracle\b/;
 
 /** Replays the pack in `folder`, handing each result to `report` as it comes. */
-export async function replayPack(folder: string, only: string | undefined, report: (result: CaseResult) => void): Promise<void> {
+export async function replayPack(
+  folder: string,
+  only: string | undefined,
+  report: (result: CaseResult) => void,
+): Promise<void> {
   const tree = await folderTree(folder);
   if (tree.has('cases.json') && !tree.has('goldens.json')) return replayTokenizer(folder, only, report);
   const pack = await OraclePack.open(folder);
@@ -71,7 +75,11 @@ interface TokenizerCase {
 }
 
 /** A pack of tokenizer cases: vocab.json, merges.txt and cases.json in one folder. */
-async function replayTokenizer(folder: string, only: string | undefined, report: (result: CaseResult) => void): Promise<void> {
+async function replayTokenizer(
+  folder: string,
+  only: string | undefined,
+  report: (result: CaseResult) => void,
+): Promise<void> {
   const tree = await folderTree(folder);
   const json = async <T>(path: string): Promise<T> => JSON.parse(await readText(await tree.open(path))) as T;
   const tokenizer = createClipTokenizer({
@@ -83,7 +91,16 @@ async function replayTokenizer(folder: string, only: string | undefined, report:
   for (const { id, text, ids, tokens, tokens_before_truncation: before } of cases) {
     if (only !== undefined && only !== id && only !== 'clip-tokenizer') continue;
     const encoded = tokenizer.encode(text);
-    const error = maxAbsError([...encoded.ids, encoded.tokens, encoded.tokensBeforeTruncation], [...ids, tokens, before]);
-    report({ id, outcome: error === 0 ? 'pass' : 'fail', maxAbsError: error, tolerance: 0, note: join('clip-tokenizer', id) });
+    const error = maxAbsError(
+      [...encoded.ids, encoded.tokens, encoded.tokensBeforeTruncation],
+      [...ids, tokens, before],
+    );
+    report({
+      id,
+      outcome: error === 0 ? 'pass' : 'fail',
+      maxAbsError: error,
+      tolerance: 0,
+      note: join('clip-tokenizer', id),
+    });
   }
 }
