@@ -1,0 +1,30 @@
+/** The studio's state: every slice over one client. Actions are named as what happened. */
+import { createStore, type StoreApi } from 'zustand/vanilla';
+import type { StudioClient } from '../worker/client.ts';
+import { createDatasetSlice } from './dataset.ts';
+import { createGenerateSlice } from './generate.ts';
+import { createGpuSlice } from './gpu.ts';
+import { createModelSlice } from './model.ts';
+import { createRunsSlice } from './runs.ts';
+import { createSettingsSlice } from './settings.ts';
+import type { SliceContext, StudioState } from './slice.ts';
+import { createToastSlice } from './toasts.ts';
+import { createTrainingSlice } from './training.ts';
+
+export type StudioStore = StoreApi<StudioState>;
+
+export function createStudioStore(client: StudioClient): StudioStore {
+  return createStore<StudioState>()((set, get) => {
+    const context: SliceContext = { client, set, get };
+    return {
+      ...createToastSlice(context),
+      ...createSettingsSlice(context),
+      ...createGpuSlice(context),
+      ...createModelSlice(context),
+      ...createDatasetSlice(context),
+      ...createTrainingSlice(context),
+      ...createRunsSlice(context),
+      ...createGenerateSlice(context),
+    };
+  });
+}

@@ -1,0 +1,28 @@
+/** How the slices of the studio's state fit together. */
+import { type PlainError, toPlainError } from '../core/errors.ts';
+import type { StudioClient } from '../worker/client.ts';
+import type { DatasetSlice } from './dataset.ts';
+import type { GenerateSlice } from './generate.ts';
+import type { GpuSlice } from './gpu.ts';
+import type { ModelSlice } from './model.ts';
+import type { RunsSlice } from './runs.ts';
+import type { SettingsSlice } from './settings.ts';
+import type { ToastSlice } from './toasts.ts';
+import type { TrainingSlice } from './training.ts';
+
+export interface StudioState
+  extends GpuSlice, ModelSlice, DatasetSlice, TrainingSlice, RunsSlice, GenerateSlice, ToastSlice, SettingsSlice {}
+
+/** What a slice is made from. */
+export interface SliceContext {
+  readonly client: StudioClient;
+  set(partial: Partial<StudioState> | ((state: StudioState) => Partial<StudioState>)): void;
+  get(): StudioState;
+}
+
+/** Shows an error that belongs to no field: a toast with message and remedy. */
+export function reportError(context: SliceContext, title: string, error: unknown): PlainError {
+  const plain = toPlainError(error);
+  context.get().toastShown({ kind: 'error', title, detail: [plain.message, plain.remedy].filter(Boolean).join(' ') });
+  return plain;
+}

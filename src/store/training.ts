@@ -1,0 +1,169 @@
+/** The Train panel: its settings, the run in progress and what it says every step. */
+import { type PlainError, toPlainError } from '../core/errors.ts';
+import { isAborted } from '../worker/client.ts';
+import type { SamplePrompt, TrainStatus, TrainStep } from '../worker/protocol.ts';
+import { suggestSamplePrompts } from './caption.ts';
+import { createFrameBatcher } from './frameBatcher.ts';
+import { recallForm, remember } from './persisted.ts';
+import { withSampleRow } from './runs.ts';
+import { reportError, type SliceContext, type StudioState } from './slice.ts';
+import { initialTrainForm, presets, type PresetName, readTrainForm, type TrainField, type TrainForm } from './trainForm.ts';
+
+export type TrainCommand = 'pause' | 'resume' | 'stop' | 'sampleNow';
+
+export interface TrainingSlice {
+  readonly trainForm: TrainForm;
+  /** What the person wrote; null means the suggested prompts. */
+  readonly editedPrompts: readonly SamplePrompt[] | null;
+  /** What the person wrote; null means the suggested name. */
+  readonly editedRunName: string | null;
+  /** A run is going on (paused counts). */
+  readonly isTraining: boolean;
+  /** The run of this visit: going on, or just over. */
+  readonly liveRunId: string | null;
+  readonly trainStatus: TrainStatus | null;
+  /** At most one new one each frame. */
+  readonly latestStep: TrainStep | null;
+  /** Losses of the live run; the wrapper changes with every frame, the array inside only grows. */
+  readonly liveLosses: { readonly values: readonly number[] };
+  readonly trainError: PlainError | null;
+  /** The command that the worker has not answered yet. */
+  readonly trainCommand: TrainCommand | null;
+  presetChosen(name: PresetName): void;
+  trainFieldEdited(field: TrainField, text: string): void;
+  samplePromptsEdited(prompts: readonly SamplePrompt[] | null): void;
+  runNameEdited(name: string | null): void;
+  trainPressed(): Promise<void>;
+  trainCommandPressed(command: TrainCommand): Promise<void>;
+}
+
+/** The prompts in force: edited ones, or suggestions from trigger word and captions. */
+export function samplePromptsOf(state: StudioState): readonly SamplePrompt[] {
+  if (state.editedPrompts !== null) return state.editedPrompts;
+  const seed = Number(state.trainForm.seed);
+  const captions = state.images.map(({ caption }) => caption);
+  return suggestSamplePrompts(state.triggerWord, captions, Number.isInteger(seed) && seed >= 0 ? seed : 42);
+}
+
+/** The name in force: the edited one, or the trigger word with a number that no run has yet. */
+export function runNameOf(state: Pick<StudioState, 'editedRunName' | 'triggerWord' | 'runs'>): string {
+  if (state.editedRunName !== null) return state.editedRunName;
+  const base = state.triggerWord.trim() === '' ? 'My LoRA' : state.triggerWord.trim();
+  const taken = new Set(state.runs.map(({ name }) => name));
+  let name = base;
+  for (let n = 2; taken.has(name); n++) name = `${base} ${n}`;
+  return name;
+}
+
+/** What still stands between the person and Start, one sentence each; empty if nothing does. */
+export function trainObstacles(state: StudioState): string[] {
+  const obstacles: string[] = [];
+  if (state.gpu.status === 'unavailable') obstacles.push('Training needs a browser with WebGPU.');
+  if (state.selectedModelId === null) obstacles.push('Choose a model first.');
+  if (state.images.length === 0) obstacles.push('Add at least one image.');
+  if (runNameOf(state).trim() === '') obstacles.push('Give the run a name.');
+  if (readTrainForm(state.trainForm, []).options === null) obstacles.push('Correct the settings marked in red.');
+  return obstacles;
+}
+
+export function createTrainingSlice(context: SliceContext): TrainingSlice {
+  const { client, set, get } = context;
+
+  const batcher = createFrameBatcher<TrainStep>((steps) => {
+    const latest = steps.at(-1);
+    if (latest === undefined) return;
+    const values = get().liveLosses.values as number[];
+    // By step, not by arrival: a resumed run may repeat the steps after its last checkpoint.
+    for (const { globalStep, loss } of steps) values[globalStep - 1] = loss;
+    set({ latestStep: latest, liveLosses: { values }, liveRunId: latest.runId });
+  });
+  client.on('train.step', (step) => batcher.push(step));
+  client.on('train.status', (status) => {
+    batcher.flush();
+    const changed = get().trainStatus?.phase !== status.phase;
+    set({ trainStatus: status, liveRunId: status.runId });
+    if (changed && status.phase === 'training') void get().runsRefreshed();
+  });
+  client.on('train.sample', (row) => {
+    set((state) => ({
+      samplesByRun: { ...state.samplesByRun, [row.runId]: withSampleRow(state.samplesByRun[row.runId] ?? [], row) },
+    }));
+  });
+
+  const editForm = (values: Partial<TrainForm>): void => {
+    const trainForm = { ...get().trainForm, ...values };
+    remember('trainForm', JSON.stringify(trainForm));
+    set({ trainForm });
+  };
+
+  return {
+    trainForm: recallForm('trainForm', initialTrainForm),
+    editedPrompts: null,
+    editedRunName: null,
+    isTraining: false,
+    liveRunId: null,
+    trainStatus: null,
+    latestStep: null,
+    liveLosses: { values: [] },
+    trainError: null,
+    trainCommand: null,
+    presetChosen: (name) => editForm(presets[name].values),
+    trainFieldEdited: (field, text) => editForm({ [field]: text }),
+    samplePromptsEdited: (editedPrompts) => set({ editedPrompts }),
+    runNameEdited: (editedRunName) => set({ editedRunName }),
+    trainPressed: async () => {
+      const state = get();
+      const { options } = readTrainForm(state.trainForm, samplePromptsOf(state));
+      if (state.isTraining || state.selectedModelId === null || options === null || trainObstacles(state).length > 0) return;
+      set({
+        isTraining: true,
+        liveRunId: null,
+        trainStatus: null,
+        latestStep: null,
+        liveLosses: { values: [] },
+        trainError: null,
+        trainCommand: null,
+      });
+      try {
+        const run = await client.request('train.start', {
+          modelId: state.selectedModelId,
+          name: runNameOf(state).trim(),
+          triggerWord: state.triggerWord.trim(),
+          images: state.images.map(({ id, caption }) => ({ id, caption })),
+          options,
+        });
+        batcher.flush();
+        set({ liveRunId: run.id, selectedRunId: run.id, editedRunName: null });
+        get().toastShown({
+          kind: 'success',
+          title: run.globalStep >= run.options.maxTrainSteps ? `“${run.name}” is trained` : `“${run.name}” was stopped`,
+          detail: `${run.globalStep} steps are kept in this browser.`,
+          action: {
+            label: 'Try it',
+            run: () => {
+              get().generateLoraChosen(run.id);
+              get().roomOpened('try');
+            },
+          },
+        });
+      } catch (error) {
+        batcher.flush();
+        if (!isAborted(error)) set({ trainError: toPlainError(error) });
+      } finally {
+        set({ isTraining: false, trainCommand: null });
+        await get().runsRefreshed();
+      }
+    },
+    trainCommandPressed: async (command) => {
+      if (get().trainCommand !== null) return;
+      set({ trainCommand: command });
+      try {
+        await client.request(`train.${command}`, {});
+      } catch (error) {
+        reportError(context, 'The trainer did not take the command', error);
+      } finally {
+        set({ trainCommand: null });
+      }
+    },
+  };
+}

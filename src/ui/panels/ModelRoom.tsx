@@ -1,0 +1,293 @@
+import { ArrowRight, Check, ChevronRight, Download as DownloadIcon, HardDrive, Lock, MonitorCheck, Sparkles, Trash2, X } from 'lucide-react';
+import { type FormEvent, useState } from 'react';
+import { formatBytes, formatDate, formatEta, plural, shortModelName } from '../../store/format.ts';
+import { defaultEndpoint, explainEndpoint, parseHubId } from '../../store/hubId.ts';
+import { downloadEta } from '../../store/model.ts';
+import type { StoredModel } from '../../worker/protocol.ts';
+import { ConfirmDialog } from '../components/ConfirmDialog.tsx';
+import { ErrorNote } from '../components/ErrorNote.tsx';
+import { Field, TextField } from '../components/Field.tsx';
+import { Hint, Info } from '../components/Info.tsx';
+import { ProgressBar } from '../components/ProgressBar.tsx';
+import { useStudio } from '../StudioContext.tsx';
+
+const curated = {
+  id: 'stable-diffusion-v1-5/stable-diffusion-v1-5',
+  name: 'Stable Diffusion 1.5',
+  size: '2 GB',
+  about: 'The classic. Small, quick to train, and the base that thousands of LoRAs and tools share.',
+};
+
+const promises = [
+  { icon: MonitorCheck, text: 'Nothing to install' },
+  { icon: Lock, text: 'No image leaves this machine' },
+  { icon: Sparkles, text: 'Works with the tools you know' },
+];
+
+function CuratedCard() {
+  const stored = useStudio((state) => state.models.some(({ id }) => id === curated.id));
+  const selected = useStudio((state) => state.selectedModelId === curated.id);
+  const busy = useStudio((state) => state.download !== null);
+  const interrupted = useStudio((state) => state.interruptedModelId === curated.id);
+  const modelDownloadRequested = useStudio((state) => state.modelDownloadRequested);
+  const modelSelected = useStudio((state) => state.modelSelected);
+  return (
+    <section className={selected ? 'card choice choice-selected' : 'card choice'} aria-labelledby="curated-title">
+      <p className="eyebrow">Recommended</p>
+      <h2 id="curated-title">{curated.name}</h2>
+      <p className="choice-about">{curated.about}</p>
+      <p className="choice-id">{curated.id}</p>
+      <div className="choice-foot">
+        {selected ? (
+          <span className="ready">
+            <Check size={15} strokeWidth={2.5} aria-hidden="true" /> In use
+          </span>
+        ) : (
+          <button
+            type="button"
+            className="button button-primary button-large"
+            disabled={busy}
+            onClick={() => (stored ? modelSelected(curated.id) : void modelDownloadRequested(curated.id))}
+          >
+            {!stored && <DownloadIcon size={15} aria-hidden="true" />}
+            {stored && `Use ${curated.name}`}
+            {!stored && (interrupted ? `Resume ${curated.name}` : `Get ${curated.name} · ${curated.size}`)}
+          </button>
+        )}
+      </div>
+    </section>
+  );
+}
+
+function HubCard() {
+  const [text, setText] = useState('');
+  const [advanced, setAdvanced] = useState(false);
+  const [touched, setTouched] = useState(false);
+  const endpoint = useStudio((state) => state.endpoint);
+  const token = useStudio((state) => state.accessToken);
+  const busy = useStudio((state) => state.download !== null);
+  const endpointEdited = useStudio((state) => state.endpointEdited);
+  const accessTokenEdited = useStudio((state) => state.accessTokenEdited);
+  const modelDownloadRequested = useStudio((state) => state.modelDownloadRequested);
+  const id = parseHubId(text);
+  const endpointError = explainEndpoint(endpoint);
+  const submit = (event: FormEvent): void => {
+    event.preventDefault();
+    setTouched(true);
+    if (endpointError !== null) setAdvanced(true);
+    else if (id !== null) void modelDownloadRequested(id);
+  };
+  return (
+    <section className="card choice" aria-labelledby="hub-title">
+      <p className="eyebrow">Any other</p>
+      <h2 id="hub-title">A model from the Hub</h2>
+      <form className="hub-form" onSubmit={submit} noValidate>
+        <Field
+          label="Hub id"
+          term="hubId"
+          error={touched && id === null ? 'Enter an id like owner/name, as on the model’s page.' : undefined}
+          hint="Any model built like SD 1.5, in diffusers format."
+        >
+          {(control) => (
+            <div className="input-row">
+              <input
+                {...control}
+                className="input"
+                value={text}
+                placeholder="owner/name"
+                autoComplete="off"
+                autoCapitalize="none"
+                spellCheck={false}
+                onChange={(event) => setText(event.target.value)}
+              />
+              <button type="submit" className="button button-primary" disabled={busy}>
+                Load
+              </button>
+            </div>
+          )}
+        </Field>
+        <button type="button" className="disclosure" aria-expanded={advanced} onClick={() => setAdvanced(!advanced)}>
+          <ChevronRight size={14} aria-hidden="true" /> Advanced: endpoint and access token
+        </button>
+        {advanced && (
+          <div className="stack">
+            <TextField
+              label="Hub endpoint"
+              term="endpoint"
+              value={endpoint}
+              inputMode="url"
+              placeholder={defaultEndpoint}
+              error={endpointError ?? undefined}
+              onChange={endpointEdited}
+            />
+            <TextField
+              label="Access token"
+              term="token"
+              type="password"
+              value={token}
+              placeholder="hf_…"
+              hint="Kept in memory only, for this visit. Never stored."
+              onChange={accessTokenEdited}
+            />
+          </div>
+        )}
+      </form>
+    </section>
+  );
+}
+
+function DownloadCard() {
+  const download = useStudio((state) => state.download);
+  const modelDownloadCancelled = useStudio((state) => state.modelDownloadCancelled);
+  if (download === null) return null;
+  const { progress, modelId, cancelling } = download;
+  const share = progress === null || progress.totalBytes === 0 ? null : progress.loadedBytes / progress.totalBytes;
+  return (
+    <section className="card download" aria-label={`Loading ${modelId}`} data-testid="download">
+      <div className="download-head">
+        <h3>Loading {modelId}</h3>
+        <button type="button" className="button button-small" disabled={cancelling} onClick={modelDownloadCancelled}>
+          <X size={14} aria-hidden="true" /> {cancelling ? 'Cancelling…' : 'Cancel'}
+        </button>
+      </div>
+      <ProgressBar label={`Download of ${modelId}`} value={share} />
+      <div className="download-facts">
+        {progress === null ? (
+          <span>Asking the Hub what there is…</span>
+        ) : (
+          <>
+            <span className="download-file">{progress.file}</span>
+            <span>
+              {formatBytes(progress.loadedBytes)} of {formatBytes(progress.totalBytes)}
+            </span>
+            <span>{progress.bytesPerSecond > 0 ? `${formatBytes(progress.bytesPerSecond)}/s` : '…'}</span>
+            <span>{formatEta(downloadEta(progress))}</span>
+          </>
+        )}
+      </div>
+    </section>
+  );
+}
+
+function StoredRow({ model }: { readonly model: StoredModel }) {
+  const selected = useStudio((state) => state.selectedModelId === model.id);
+  const modelSelected = useStudio((state) => state.modelSelected);
+  const modelDeleteConfirmed = useStudio((state) => state.modelDeleteConfirmed);
+  const locked = useStudio((state) => state.isTraining && state.selectedModelId === model.id);
+  return (
+    <li className={selected ? 'stored stored-selected' : 'stored'}>
+      <button type="button" className="stored-main" aria-pressed={selected} aria-label={`Use ${model.id}`} onClick={() => modelSelected(model.id)}>
+        <span className="radio" aria-hidden="true" />
+        <span className="stored-name">
+          <strong>{shortModelName(model.id)}</strong>
+          <span>{model.id}</span>
+        </span>
+      </button>
+      {selected && <span className="tag">In use</span>}
+      <Hint text={`Version ${model.revision.slice(0, 8)}, saved ${formatDate(model.savedAt)}`}>
+        <span className="stored-size" tabIndex={0}>
+          {formatBytes(model.bytes)}
+        </span>
+      </Hint>
+      <ConfirmDialog
+        title={`Delete ${shortModelName(model.id)}?`}
+        detail={`This frees ${formatBytes(model.bytes)}. Your runs stay, but to use them again the model must be downloaded once more.`}
+        confirmLabel="Delete model"
+        onConfirm={() => void modelDeleteConfirmed(model.id)}
+      >
+        <button type="button" className="icon-button" aria-label={`Delete ${model.id}`} disabled={locked}>
+          <Trash2 size={15} aria-hidden="true" />
+        </button>
+      </ConfirmDialog>
+    </li>
+  );
+}
+
+function StorageBar() {
+  const storage = useStudio((state) => state.storage);
+  if (storage === null || storage.quotaBytes === 0) return null;
+  const share = storage.usageBytes / storage.quotaBytes;
+  return (
+    <div className="storage">
+      <HardDrive size={15} aria-hidden="true" />
+      <span>
+        {formatBytes(storage.usageBytes)} used of {formatBytes(storage.quotaBytes)} that this browser grants
+        {!storage.persisted && ' · may be cleared when the disk runs full'}
+      </span>
+      <ProgressBar label="Storage in use" value={share} />
+    </div>
+  );
+}
+
+export function ModelRoom() {
+  const models = useStudio((state) => state.models);
+  const modelError = useStudio((state) => state.modelError);
+  const interrupted = useStudio((state) => state.interruptedModelId);
+  const downloading = useStudio((state) => state.download !== null);
+  const selectedModelId = useStudio((state) => state.selectedModelId);
+  const modelDownloadRequested = useStudio((state) => state.modelDownloadRequested);
+  const roomOpened = useStudio((state) => state.roomOpened);
+  return (
+    <main className="page">
+      <div className="page-body">
+        <div className="hero">
+          <h1>Teach a model your own look</h1>
+          <p>
+            Pick a base model, drop in your images, and train a LoRA
+            <Info term="lora" label="a LoRA" /> on the graphics card in front of you.
+          </p>
+          <ul className="promises">
+            {promises.map(({ icon: Icon, text }) => (
+              <li key={text}>
+                <Icon size={14} aria-hidden="true" /> {text}
+              </li>
+            ))}
+          </ul>
+        </div>
+        <div className="choices">
+          <CuratedCard />
+          <HubCard />
+        </div>
+        <DownloadCard />
+        {modelError !== null && (
+          <ErrorNote error={modelError}>
+            {interrupted !== null && !downloading && (
+              <button type="button" className="button button-small" onClick={() => void modelDownloadRequested(interrupted)}>
+                Resume {interrupted}
+              </button>
+            )}
+          </ErrorNote>
+        )}
+        {modelError === null && interrupted !== null && !downloading && (
+          <div className="card note-row">
+            <span>The download of {interrupted} was interrupted. What arrived is kept.</span>
+            <button type="button" className="button button-small" onClick={() => void modelDownloadRequested(interrupted)}>
+              Resume download
+            </button>
+          </div>
+        )}
+        {models.length > 0 && (
+          <section className="card stored-card" aria-label="Stored models">
+            <div className="card-head">
+              <h3>In this browser</h3>
+              <span className="card-note">{plural(models.length, 'model')}</span>
+            </div>
+            <ul className="stored-list">
+              {models.map((model) => (
+                <StoredRow key={model.id} model={model} />
+              ))}
+            </ul>
+            <StorageBar />
+          </section>
+        )}
+        {selectedModelId !== null && (
+          <div className="page-next">
+            <button type="button" className="button button-primary button-large" onClick={() => roomOpened('images')}>
+              Continue to images <ArrowRight size={15} aria-hidden="true" />
+            </button>
+          </div>
+        )}
+      </div>
+    </main>
+  );
+}

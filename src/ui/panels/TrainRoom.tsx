@@ -1,0 +1,262 @@
+import { Camera, Check, Circle, Download, Pause, Play, Square, Wand } from 'lucide-react';
+import { type ReactNode, useEffect } from 'react';
+import { formatBytes, formatEta, formatSpeed, plural } from '../../store/format.ts';
+import type { SampleRow } from '../../worker/protocol.ts';
+import { ErrorNote } from '../components/ErrorNote.tsx';
+import { Info } from '../components/Info.tsx';
+import { LogoMark } from '../components/Logo.tsx';
+import { LossChart } from '../components/LossChart.tsx';
+import { ProgressBar } from '../components/ProgressBar.tsx';
+import { StoryGrid } from '../components/StoryGrid.tsx';
+import { Strip } from '../components/Strip.tsx';
+import { useWrapped } from '../hooks/useWrapped.ts';
+import { useStudio } from '../StudioContext.tsx';
+import { TrainSettings } from './TrainSettings.tsx';
+
+const noRows: readonly SampleRow[] = [];
+
+const phaseLabels = {
+  preparing: 'Preparing',
+  training: 'Training',
+  sampling: 'Drawing samples',
+  paused: 'Paused',
+  finished: 'Finished',
+  stopped: 'Stopped',
+  failed: 'Failed',
+};
+
+function Controls() {
+  const phase = useStudio((state) => state.trainStatus?.phase ?? 'preparing');
+  const command = useStudio((state) => state.trainCommand);
+  const pressed = useStudio((state) => state.trainCommandPressed);
+  const busy = command !== null;
+  const paused = phase === 'paused';
+  const running = phase === 'training' || phase === 'sampling';
+  return (
+    <div className="run-controls">
+      <button type="button" className="button" disabled={busy || phase !== 'training'} onClick={() => void pressed('sampleNow')}>
+        <Camera size={14} aria-hidden="true" /> Sample now
+      </button>
+      {paused ? (
+        <button type="button" className="button button-primary" disabled={busy} onClick={() => void pressed('resume')}>
+          <Play size={14} fill="currentColor" aria-hidden="true" /> Resume
+        </button>
+      ) : (
+        <button type="button" className="button" disabled={busy || !running} onClick={() => void pressed('pause')}>
+          <Pause size={14} fill="currentColor" aria-hidden="true" /> {command === 'pause' ? 'Pausing…' : 'Pause'}
+        </button>
+      )}
+      <button type="button" className="button" disabled={busy && command !== 'pause'} onClick={() => void pressed('stop')}>
+        <Square size={12} fill="currentColor" aria-hidden="true" /> {command === 'stop' ? 'Stopping…' : 'Stop'}
+      </button>
+    </div>
+  );
+}
+
+function Outcome({ runId }: { readonly runId: string }) {
+  const exporting = useStudio((state) => state.exportingRunId === runId);
+  const runExportPressed = useStudio((state) => state.runExportPressed);
+  const generateLoraChosen = useStudio((state) => state.generateLoraChosen);
+  const roomOpened = useStudio((state) => state.roomOpened);
+  return (
+    <div className="run-controls">
+      <button
+        type="button"
+        className="button"
+        onClick={() => {
+          generateLoraChosen(runId);
+          roomOpened('try');
+        }}
+      >
+        <Wand size={14} aria-hidden="true" /> Try it
+      </button>
+      <button type="button" className="button button-primary" disabled={exporting} onClick={() => void runExportPressed(runId)}>
+        <Download size={14} aria-hidden="true" /> {exporting ? 'Exporting…' : 'Export'}
+      </button>
+    </div>
+  );
+}
+
+function Metric({ label, value, children }: { readonly label: string; readonly value: string; readonly children?: ReactNode }) {
+  return (
+    <div className="metric">
+      <dt>
+        {label}
+        {children}
+      </dt>
+      <dd>{value}</dd>
+    </div>
+  );
+}
+
+/** Where the run stands: phase, progress, time left, speed, memory, and what one can do about it. */
+function LiveHeader() {
+  const status = useStudio((state) => state.trainStatus);
+  const step = useStudio((state) => state.latestStep);
+  const isTraining = useStudio((state) => state.isTraining);
+  const liveRunId = useStudio((state) => state.liveRunId);
+  const hasRun = useStudio((state) => state.runs.some(({ id }) => id === state.liveRunId));
+  const phase = status?.phase ?? 'preparing';
+  const preparing = phase === 'preparing';
+  const share = preparing ? (status?.progress ?? null) : step === null ? null : step.globalStep / step.maxTrainSteps;
+  const over = !isTraining;
+  return (
+    <section className={`card live-head phase-${over && phase !== 'failed' ? 'over' : phase}`} aria-label="Run">
+      <div className="live-top">
+        <div className="live-title">
+          <span className="phase-dot" aria-hidden="true" />
+          <h2 data-testid="train-phase">{phaseLabels[phase]}</h2>
+          <span className="live-detail">
+            {status === null ? 'Waking the engine…' : status.detail}
+            {phase === 'sampling' && status?.progress != null && ` · ${Math.round(status.progress * 100)}%`}
+          </span>
+        </div>
+        {isTraining && <Controls />}
+        {over && liveRunId !== null && hasRun && <Outcome runId={liveRunId} />}
+      </div>
+      <ProgressBar label={preparing ? 'Preparation' : 'Training progress'} value={over && phase === 'finished' ? 1 : share} />
+      <dl className="metrics">
+        <Metric label="Step" value={step === null ? '–' : `${step.globalStep} / ${step.maxTrainSteps}`} />
+        <Metric label="Time left" value={step === null || over ? '–' : formatEta(step.etaSeconds).replace(' left', '')} />
+        <Metric label="Speed" value={step === null ? '–' : formatSpeed(step.msPerStep)} />
+        <Metric label="Per step" value={step === null ? '–' : `${Math.round(step.msPerStep).toLocaleString('en')} ms`} />
+        <Metric label="GPU memory" value={step === null ? '–' : `${formatBytes(step.gpuBytes)} · peak ${formatBytes(step.gpuPeakBytes)}`}>
+          <Info term="gpuMemory" label="GPU memory" />
+        </Metric>
+      </dl>
+    </section>
+  );
+}
+
+function LiveChart() {
+  const losses = useStudio((state) => state.liveLosses);
+  const maxTrainSteps = useStudio((state) => state.latestStep?.maxTrainSteps ?? (Number(state.trainForm.maxTrainSteps) || 1));
+  return <LossChart losses={losses} maxTrainSteps={maxTrainSteps} />;
+}
+
+function LiveStrip() {
+  const step = useStudio((state) => state.latestStep);
+  if (step === null) {
+    return (
+      <section className="card strip-card" aria-label="This step" data-testid="strip" data-step={0}>
+        <div className="card-head">
+          <h3>This step</h3>
+          <Info term="strip" label="this strip" />
+        </div>
+        <p className="strip-empty">Soon: an image, the same image under noise, and the model’s guess of what is beneath.</p>
+      </section>
+    );
+  }
+  return <Strip entries={step.strip} step={step.globalStep} />;
+}
+
+function LiveStory() {
+  const rows = useStudio((state) => (state.liveRunId === null ? undefined : state.samplesByRun[state.liveRunId]));
+  const every = useStudio((state) => Number(state.trainForm.sampleEvery));
+  const text =
+    every > 0
+      ? `The first row comes after ${plural(every, 'step')}, or whenever you press “Sample now”.`
+      : 'Samples are switched off; “Sample now” draws a row.';
+  return <StoryGrid rows={rows ?? noRows} emptyText={text} />;
+}
+
+/** The newest stored run, shown after a reload until a new one starts. */
+function LastRun({ runId }: { readonly runId: string }) {
+  const run = useStudio((state) => state.runs.find(({ id }) => id === runId));
+  const rows = useStudio((state) => state.samplesByRun[runId]);
+  const runSamplesNeeded = useStudio((state) => state.runSamplesNeeded);
+  useEffect(() => void runSamplesNeeded(runId), [runId, runSamplesNeeded]);
+
+  const wrapped = useWrapped(run?.losses);
+  if (run === undefined) return null;
+  return (
+    <>
+      <section className="card live-head phase-over" aria-label="Last run">
+        <div className="live-top">
+          <div className="live-title">
+            <span className="phase-dot" aria-hidden="true" />
+            <h2>Last run: {run.name}</h2>
+            <span className="live-detail">
+              {run.globalStep} of {run.options.maxTrainSteps} steps
+            </span>
+          </div>
+          <Outcome runId={run.id} />
+        </div>
+      </section>
+      <LossChart losses={wrapped} maxTrainSteps={run.options.maxTrainSteps} />
+      <StoryGrid rows={rows ?? noRows} emptyText="No samples were drawn in this run." />
+    </>
+  );
+}
+
+function ReadyCheck({ done, label, detail, onOpen }: { readonly done: boolean; readonly label: string; readonly detail: string; onOpen?: () => void }) {
+  return (
+    <li className={done ? 'ready-row ready-row-done' : 'ready-row'}>
+      {done ? <Check size={15} strokeWidth={2.5} aria-label="Done" /> : <Circle size={15} aria-label="Not yet" />}
+      <strong>{label}</strong>
+      <span>{detail}</span>
+      {!done && onOpen !== undefined && (
+        <button type="button" className="button button-small" onClick={onOpen}>
+          Go there
+        </button>
+      )}
+    </li>
+  );
+}
+
+function BeforeFirstRun() {
+  const modelId = useStudio((state) => state.selectedModelId);
+  const count = useStudio((state) => state.images.length);
+  const trigger = useStudio((state) => state.triggerWord.trim());
+  const roomOpened = useStudio((state) => state.roomOpened);
+  return (
+    <div className="train-empty">
+      <LogoMark size={56} />
+      <h1>Ready when you are</h1>
+      <p>
+        Once started, you watch the model guess your images from noise, the loss fall, and a row of test pictures grow every few steps.
+        You can pause or stop at any time and keep what was learned.
+      </p>
+      <ul className="ready-list">
+        <ReadyCheck done={modelId !== null} label="Model" detail={modelId ?? 'none yet'} onOpen={() => roomOpened('model')} />
+        <ReadyCheck done={count > 0} label="Images" detail={count > 0 ? `${count} in the set` : 'none yet'} onOpen={() => roomOpened('images')} />
+        <ReadyCheck done={trigger !== ''} label="Trigger word" detail={trigger === '' ? 'optional, but useful' : trigger} onOpen={() => roomOpened('images')} />
+      </ul>
+    </div>
+  );
+}
+
+export function TrainRoom() {
+  const runsLoaded = useStudio((state) => state.runsLoaded);
+  const trainError = useStudio((state) => state.trainError);
+  const isLive = useStudio((state) => state.isTraining || state.trainStatus !== null);
+  const lastRunId = useStudio((state) => state.runs[0]?.id ?? null);
+  const liveRunId = useStudio((state) => state.liveRunId);
+  const isTraining = useStudio((state) => state.isTraining);
+  // A deleted run takes its live view with it.
+  const showLive = isLive && (isTraining || liveRunId !== null || trainError !== null);
+  return (
+    <div className="workspace">
+      <TrainSettings />
+      <main className="stage" aria-label="Training">
+        {trainError !== null && <ErrorNote error={trainError} />}
+        {showLive && (
+          <div className="live">
+            <LiveHeader />
+            <div className="live-middle">
+              <LiveChart />
+              <LiveStrip />
+            </div>
+            <LiveStory />
+          </div>
+        )}
+        {!showLive && lastRunId !== null && (
+          <div className="live">
+            <LastRun key={lastRunId} runId={lastRunId} />
+          </div>
+        )}
+        {!showLive && lastRunId === null && runsLoaded && <BeforeFirstRun />}
+      </main>
+    </div>
+  );
+}
