@@ -3,8 +3,8 @@
  * files that sharp wrote in every format; every cut of such a file, and noise, gives a size or null but never an exception.
  */
 import { inflateSync } from 'node:zlib';
-import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
+import { sharp } from '../../tools/sharp.ts';
 import { InvariantError } from '../core/errors.ts';
 import type { RgbImage } from '../core/image.ts';
 import { TorchGenerator } from '../core/rng.ts';

@@ -171,8 +171,7 @@ function parseEntry(file: string, name: string, value: unknown): TensorEntry {
   }
   const [start, end] = offsets as [number, number];
   if (end - start !== byteLength) {
-    const shape_ = `[${shape.join(', ')}]`;
-    return bad('size-mismatch', `has ${end - start} bytes, but ${dtype} ${shape_.slice(0, SHOWN)} takes ${byteLength}`);
+    return bad('size-mismatch', `has ${end - start} bytes, but ${dtype} ${shown(shape)} takes ${byteLength}`);
   }
   return { dtype, shape, byteLength, start };
 }

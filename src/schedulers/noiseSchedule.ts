@@ -61,20 +61,21 @@ const MUST_BE_OFF = ['thresholding', 'rescale_betas_zero_snr', 'use_beta_sigmas'
 
 /** Reads a scheduler_config.json, already parsed. Throws {@link SchedulerConfigError} for what is malformed or not supported. */
 export function parseSchedulerConfig(json: Readonly<Record<string, unknown>>): SchedulerConfig {
-  const get = <T>(field: string, wanted: string, is: (value: unknown) => boolean): T | undefined => {
+  const get = <T>(field: string, wanted: string, is: (value: unknown) => value is T): T | undefined => {
     const value = json[field];
     if (value === undefined || value === null) return undefined;
     if (!is(value)) throw new SchedulerConfigError(field, value, wanted);
-    return value as T;
+    return value;
   };
   const oneOf = <T extends string>(field: string, names: readonly T[]): T | undefined =>
-    get<T>(field, `it must be one of ${names.join(', ')}`, (value) => names.some((name) => name === value));
+    get(field, `it must be one of ${names.join(', ')}`, (value): value is T => names.some((name) => name === value));
   const flag = (field: string): boolean | undefined =>
-    get<boolean>(field, 'it must be true or false', (value) => typeof value === 'boolean');
+    get(field, 'it must be true or false', (value): value is boolean => typeof value === 'boolean');
   const number = (field: string, wanted: string, is: (value: number) => boolean): number | undefined =>
-    get<number>(field, wanted, (value) => typeof value === 'number' && is(value));
+    get(field, wanted, (value): value is number => typeof value === 'number' && is(value));
 
-  for (const field of MUST_BE_OFF) get(field, 'Loratory does not support it', (value) => value === false);
+  for (const field of MUST_BE_OFF)
+    get(field, 'Loratory does not support it', (value): value is false => value === false);
   oneOf('interpolation_type', ['linear']);
   oneOf('timestep_type', ['discrete']);
   const isBeta = (value: unknown): boolean => typeof value === 'number' && value >= 0 && value < 1;
@@ -84,10 +85,10 @@ export function parseSchedulerConfig(json: Readonly<Record<string, unknown>>): S
     betaStart: number('beta_start', 'it must lie between 0 and 1', isBeta),
     betaEnd: number('beta_end', 'it must lie between 0 and 1', isBeta),
     betaSchedule: oneOf('beta_schedule', BETA_SCHEDULES),
-    trainedBetas: get<readonly number[]>(
+    trainedBetas: get(
       'trained_betas',
       'it must be a list of numbers between 0 and 1',
-      (value) => Array.isArray(value) && value.length > 0 && value.every(isBeta),
+      (value): value is readonly number[] => Array.isArray(value) && value.length > 0 && value.every(isBeta),
     ),
     predictionType: oneOf('prediction_type', PREDICTION_TYPES),
     timestepSpacing: oneOf('timestep_spacing', TIMESTEP_SPACINGS),
@@ -98,7 +99,7 @@ export function parseSchedulerConfig(json: Readonly<Record<string, unknown>>): S
     useKarrasSigmas: flag('use_karras_sigmas'),
     finalSigmasType: oneOf('final_sigmas_type', ['zero', 'sigma_min'] as const),
   };
-  return Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined)) as SchedulerConfig;
+  return Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined));
 }
 
 export interface NoiseSchedule {

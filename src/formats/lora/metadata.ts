@@ -1,0 +1,172 @@
+/**
+ * The header of a LoRA file as kohya's sd-scripts writes it: `ss_*` says how it was trained, `modelspec.*` what it is, `sshs_*` are
+ * hashes. All values are strings in Python's spelling. Sources: sd-scripts train_network.py, library/sai_model_spec.py,
+ * library/train_util.py (precalculate_safetensors_hashes); github.com/Stability-AI/ModelSpec.
+ */
+import { sha256 } from '@noble/hashes/sha2.js';
+import { bytesToHex } from '@noble/hashes/utils.js';
+import { deriveSeed } from '../../core/rng.ts';
+import { encodeSafetensors, type TensorToWrite } from '../safetensors.ts';
+import type { LoraModule } from './types.ts';
+
+/** What is known about a training run when its adapter is written. */
+export interface TrainingFacts {
+  /** The adapter's name. */
+  readonly name: string;
+  /** The base model, e.g. its Hub id. */
+  readonly modelName: string;
+  readonly triggerWord: string;
+  /** One an image, in the order of the dataset. */
+  readonly captions: readonly string[];
+  /** Milliseconds since 1970. */
+  readonly startedAt: number;
+  readonly finishedAt: number;
+  /** Steps done. */
+  readonly globalStep: number;
+  readonly maxTrainSteps: number;
+  readonly resolution: number;
+  readonly rank: number;
+  readonly alpha: number;
+  readonly learningRate: number;
+  readonly trainBatchSize: number;
+  readonly seed: number;
+  readonly flipProbability: number;
+  readonly gradientAccumulationSteps?: number;
+  readonly predictionType?: 'epsilon' | 'v_prediction';
+  readonly author?: string;
+  readonly description?: string;
+  readonly license?: string;
+  /** A picture as a data URL. */
+  readonly thumbnail?: string;
+}
+
+/** A float as Python's str() writes it. */
+export function pythonFloat(value: number): string {
+  const magnitude = Math.abs(value);
+  if (magnitude !== 0 && (magnitude < 1e-4 || magnitude >= 1e16)) {
+    return value.toExponential().replace(/e([+-])(\d)$/, 'e$10$2');
+  }
+  return Number.isInteger(value) ? `${value}.0` : String(value);
+}
+
+const pythonBool = (value: boolean): string => (value ? 'True' : 'False');
+
+/** How often each comma-separated part of the captions occurs. */
+function tagFrequency(captions: readonly string[]): Record<string, number> {
+  const counts: Record<string, number> = Object.create(null) as Record<string, number>;
+  for (const caption of captions) {
+    for (const part of caption.split(',')) {
+      const tag = part.trim().toLowerCase();
+      if (tag !== '') counts[tag] = (counts[tag] ?? 0) + 1;
+    }
+  }
+  return counts;
+}
+
+/** A folder's name as kohya has it: how often its images are repeated, then a word. */
+function datasetName({ triggerWord, name }: TrainingFacts): string {
+  return `1_${triggerWord === '' ? name : triggerWord}`;
+}
+
+/** The `ss_*` and `modelspec.*` entries of an adapter's header. Facts alone decide them: the same run gives the same header. */
+export function trainingMetadata(modules: readonly LoraModule[], facts: TrainingFacts): Record<string, string> {
+  const {
+    captions,
+    trainBatchSize,
+    gradientAccumulationSteps = 1,
+    predictionType = 'epsilon',
+    seed,
+    resolution,
+  } = facts;
+  const dataset = datasetName(facts);
+  const batchesPerEpoch = Math.max(1, Math.ceil(captions.length / trainBatchSize));
+  const epochs = (steps: number): number => Math.ceil((steps * gradientAccumulationSteps) / batchesPerEpoch);
+  const trainsTextEncoder = modules.some(({ target }) => target === 'textEncoder');
+  const trainsUNet = modules.some(({ target }) => target === 'unet');
+  const learningRate = pythonFloat(facts.learningRate);
+  const optional: Record<string, string | undefined> = {
+    'modelspec.author': facts.author,
+    'modelspec.description': facts.description,
+    'modelspec.license': facts.license,
+    'modelspec.thumbnail': facts.thumbnail,
+    'modelspec.trigger_phrase': facts.triggerWord === '' ? undefined : facts.triggerWord,
+  };
+  const given = Object.entries(optional).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  return {
+    ss_session_id: String(deriveSeed(seed, 'session', facts.startedAt)),
+    ss_output_name: facts.name,
+    ss_training_started_at: pythonFloat(facts.startedAt / 1000),
+    ss_training_finished_at: pythonFloat(facts.finishedAt / 1000),
+    ss_learning_rate: learningRate,
+    ss_unet_lr: trainsUNet ? learningRate : 'None',
+    ss_text_encoder_lr: trainsTextEncoder ? learningRate : 'None',
+    ss_num_train_images: String(captions.length),
+    ss_num_reg_images: '0',
+    ss_num_batches_per_epoch: String(batchesPerEpoch),
+    ss_num_epochs: String(epochs(facts.maxTrainSteps)),
+    ss_epoch: String(epochs(facts.globalStep)),
+    ss_steps: String(facts.globalStep),
+    ss_max_train_steps: String(facts.maxTrainSteps),
+    ss_gradient_checkpointing: pythonBool(true),
+    ss_gradient_accumulation_steps: String(gradientAccumulationSteps),
+    ss_lr_scheduler: 'constant',
+    ss_lr_warmup_steps: '0',
+    ss_network_module: 'networks.lora',
+    ss_network_dim: String(Math.max(0, ...modules.map(({ rank }) => rank))),
+    ss_network_alpha: pythonFloat(facts.alpha),
+    ss_network_dropout: 'None',
+    ss_mixed_precision: 'no',
+    ss_full_fp16: pythonBool(false),
+    ss_v2: pythonBool(false),
+    ss_base_model_version: 'sd_v1',
+    ss_clip_skip: 'None',
+    ss_max_token_length: 'None',
+    ss_cache_latents: pythonBool(true),
+    ss_seed: String(seed),
+    ss_noise_offset: 'None',
+    ss_min_snr_gamma: 'None',
+    ss_optimizer: 'torch.optim.adamw.AdamW(weight_decay=0.01,betas=(0.9, 0.999),eps=1e-08)',
+    ss_max_grad_norm: '0.0',
+    ss_caption_dropout_rate: '0.0',
+    ss_resolution: `(${resolution}, ${resolution})`,
+    ss_batch_size_per_device: String(trainBatchSize),
+    ss_total_batch_size: String(trainBatchSize * gradientAccumulationSteps),
+    ss_flip_aug: pythonBool(facts.flipProbability > 0),
+    ss_enable_bucket: pythonBool(false),
+    ss_bucket_info: 'null',
+    ss_tag_frequency: JSON.stringify({ [dataset]: tagFrequency(captions) }),
+    ss_dataset_dirs: JSON.stringify({ [dataset]: { n_repeats: 1, img_count: captions.length } }),
+    ss_sd_model_name: facts.modelName,
+    'modelspec.sai_model_spec': '1.0.1',
+    'modelspec.architecture': 'stable-diffusion-v1/lora',
+    'modelspec.implementation': 'diffusers',
+    'modelspec.title': facts.name,
+    'modelspec.resolution': `${resolution}x${resolution}`,
+    'modelspec.date': new Date(facts.finishedAt).toISOString().slice(0, 19),
+    'modelspec.prediction_type': predictionType === 'epsilon' ? 'epsilon' : 'v',
+    ...Object.fromEntries(given),
+  };
+}
+
+/** The stretch of a file that A1111's old model hash covers. */
+const LEGACY_START = 0x100000;
+const LEGACY_BYTES = 0x10000;
+
+/**
+ * `metadata` with the hashes that sd-scripts adds. sshs_model_hash is the SHA-256 of all tensor bytes, which no edit of the header changes;
+ * sshs_legacy_hash covers 64 KiB of the file as it would be with the `ss_*` entries alone, so that edits of the others keep it too.
+ */
+export function withHashes(
+  tensors: readonly TensorToWrite[],
+  metadata: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const training = Object.entries(metadata).filter(([key]) => key.startsWith('ss_'));
+  const bytes = encodeSafetensors(tensors, Object.fromEntries(training));
+  const dataStart = 8 + Number(new DataView(bytes.buffer).getBigUint64(0, true));
+  const legacy = bytesToHex(sha256(bytes.subarray(LEGACY_START, LEGACY_START + LEGACY_BYTES)));
+  return {
+    ...metadata,
+    sshs_model_hash: bytesToHex(sha256(bytes.subarray(dataStart))),
+    sshs_legacy_hash: legacy.slice(0, 8),
+  };
+}
