@@ -28,6 +28,7 @@ export {
 } from './runtime.ts';
 export { quickGelu } from './kernels/quickGelu.ts';
 export { linear } from './kernels/linear.ts';
+export { conv2d } from './kernels/conv2d.ts';
 export { groupNorm } from './kernels/groupNorm.ts';
 export { layerNorm } from './kernels/layerNorm.ts';
 export { geglu } from './kernels/geglu.ts';

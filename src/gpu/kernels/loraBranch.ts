@@ -85,7 +85,7 @@ const runGradient = defineKernel<{ p: TensorInfo; q: TensorInfo }, GradientSizes
     const mostChunks = Math.max(1, Math.floor(enoughWorkgroups / (tiles[0] * tiles[1])));
     const chunk = Math.ceil(rows / Math.min(mostChunks, Math.ceil(rows / smallestChunk)));
     const chunks = Math.ceil(rows / chunk);
-    const out = emptyTensor(chunks === 1 ? shape : [1, chunks, columns * rank]);
+    const out = emptyTensor(chunks === 1 ? shape : [chunks, columns, rank]);
     dispatch({
       shader: gradientShader,
       label: 'lora_gradient',
@@ -95,7 +95,7 @@ const runGradient = defineKernel<{ p: TensorInfo; q: TensorInfo }, GradientSizes
       uniforms: [rows, columns, groups, rank, chunk],
       workgroups: [...tiles, chunks],
     });
-    return [chunks === 1 ? out : { ...sumAndReleaseRows(out), shape }];
+    return [chunks === 1 ? out : { ...sumAndReleaseRows(out, [1, chunks, columns * rank]), shape }];
   },
   cpu: ({ p, q }, { rows, columns, groups, rank, down }) => {
     const [ps, qs] = [cpuValues(p), cpuValues(q)];

@@ -12,10 +12,11 @@ import {
 /** Rows that one invocation adds: enough to be worth a dispatch, few enough to keep a GPU busy. */
 const rowsPerSum = 64;
 
-function webgpu(x: TensorInfo): TensorInfo {
-  const [batch, rows, columns] = x.shape as [number, number, number];
+type Shape = readonly [batch: number, rows: number, columns: number];
+
+function webgpu(x: TensorInfo, [batch, rows, columns]: Shape): TensorInfo {
   const chunks = Math.ceil(rows / rowsPerSum);
-  const y = emptyTensor([batch, chunks, columns]);
+  const y = emptyTensor(chunks === 1 ? [batch, columns] : [batch, chunks, columns]);
   dispatch({
     shader,
     label: 'sum_rows',
@@ -24,17 +25,13 @@ function webgpu(x: TensorInfo): TensorInfo {
     uniforms: [rows, columns, rowsPerSum],
     workgroups: [Math.ceil(columns / 64), chunks, batch],
   });
-  if (chunks === 1) return { ...y, shape: [batch, columns] };
-  const sum = webgpu(y);
-  releaseTensor(y);
-  return sum;
+  return chunks === 1 ? y : sumAndReleaseRows(y, [batch, chunks, columns]);
 }
 
-const run = defineKernel<{ x: TensorInfo }, object>({
+const run = defineKernel<{ x: TensorInfo }, { readonly shape: Shape }>({
   name: 'SumRows',
-  webgpu: ({ x }) => [webgpu(x)],
-  cpu: ({ x }) => {
-    const [batch, rows, columns] = x.shape as [number, number, number];
+  webgpu: ({ x }, { shape }) => [webgpu(x, shape)],
+  cpu: ({ x }, { shape: [batch, rows, columns] }) => {
     const values = cpuValues(x);
     const y = new Float32Array(batch * columns);
     for (let n = 0; n < batch; n++) {
@@ -49,15 +46,15 @@ const run = defineKernel<{ x: TensorInfo }, object>({
 });
 
 /**
- * [batch, rows, columns] -> [batch, columns], always in the same order. Not differentiable: a building block of gradients.
+ * x as [batch, rows, columns] -> [batch, columns], always added in the same order. Not differentiable: a part of gradients.
  */
-export function sumRows(x: TensorInfo): TensorInfo {
-  return run({ x }, {})[0]!;
+export function sumRows(x: Tensor, shape: Shape): Tensor {
+  return run({ x }, { shape })[0]!;
 }
 
 /** The same inside another WebGPU kernel, whose partial sums it frees. */
-export function sumAndReleaseRows(x: TensorInfo): TensorInfo {
-  const sum = webgpu(x);
+export function sumAndReleaseRows(x: TensorInfo, shape: Shape): TensorInfo {
+  const sum = webgpu(x, shape);
   releaseTensor(x);
   return sum;
 }

@@ -1,0 +1,225 @@
+/**
+ * Square convolutions over NHWC as implicit matrix products: the patches are gathered into workgroup memory, never into a
+ * buffer. Weights are frozen, so gradients go to the input, the time embedding and the residual only.
+ */
+import narrowShader from '../../../shaders/conv2d_narrow.wgsl?raw';
+import shader from '../../../shaders/conv2d.wgsl?raw';
+import tile from '../../../shaders/tile.wgsl?raw';
+import { invariant } from '../../core/invariant.ts';
+import {
+  cpuTensor,
+  cpuValues,
+  defineKernel,
+  differentiable,
+  dispatch,
+  emptyTensor,
+  type Tensor,
+  type TensorInfo,
+} from '../runtime.ts';
+import { cpuWeights } from './packed.ts';
+import { sumRows } from './sumRows.ts';
+
+export interface ConvWeights {
+  /** Packed f16 [kernel, kernel, in, out], both channel counts padded to multiples of 4: see {@link packConvWeights}. */
+  readonly weight: Tensor;
+  /** float32 [outChannels]. */
+  readonly bias: Tensor | null;
+  /** 1 or 3. */
+  readonly kernelSize: number;
+  readonly inChannels: number;
+  readonly outChannels: number;
+}
+
+/** Pixels at the edges that count as zero. */
+export type Padding = readonly [top: number, left: number, bottom: number, right: number];
+
+type Image = readonly [images: number, height: number, width: number, channels: number];
+
+/** The next multiple of 4. */
+function padded(channels: number): number {
+  return Math.ceil(channels / 4) * 4;
+}
+
+/** f16 weights of torch's layout [out, in, height, width] to what {@link conv2d} reads: HWIO, channels padded with zeros. */
+export function packConvWeights(
+  oihw: Uint16Array,
+  [out, inputs, height, width]: readonly [number, number, number, number],
+): Int32Array<ArrayBuffer> {
+  invariant(oihw.length === out * inputs * height * width, 'packConvWeights: the weights have another size', {
+    size: oihw.length,
+    out,
+    inputs,
+    height,
+    width,
+  });
+  const [outPadded, inPadded] = [padded(out), padded(inputs)];
+  const hwio = new Uint16Array(height * width * inPadded * outPadded);
+  for (let o = 0; o < out; o++) {
+    for (let i = 0; i < inputs; i++) {
+      for (let tap = 0; tap < height * width; tap++) {
+        hwio[(tap * inPadded + i) * outPadded + o] = oihw[(o * inputs + i) * height * width + tap]!;
+      }
+    }
+  }
+  return new Int32Array(hwio.buffer);
+}
+
+interface Geometry {
+  readonly input: Image;
+  readonly output: Image;
+  readonly kernelSize: number;
+  readonly stride: number;
+  readonly padding: Padding;
+}
+
+type Inputs = {
+  /** x, or dy on the way back. */
+  readonly source: TensorInfo;
+  readonly weight: TensorInfo;
+  readonly bias?: TensorInfo | null;
+  readonly time?: TensorInfo | null;
+  readonly residual?: TensorInfo | null;
+};
+
+/** Outputs up to so many channels would leave most columns of a tile empty. */
+const narrowChannels = 8;
+
+const run = defineKernel<Inputs, Geometry & { readonly backward: boolean }>({
+  name: 'FrozenConv2d',
+  webgpu: (
+    { source, weight, bias = null, time = null, residual = null },
+    { input, output, kernelSize, stride, padding, backward },
+  ) => {
+    const [from, to] = backward ? [output, input] : [input, output];
+    const [images, height, width, channels] = to;
+    const y = emptyTensor(to);
+    const aligned = from[3] % 4 === 0;
+    const inputs = [aligned ? source : null, aligned ? null : source, weight, bias, time, residual];
+    const flags = [bias, time, residual].map((tensor) => Number(tensor !== null));
+    const uniforms = [...to, ...from.slice(1), kernelSize, stride, padding[0], padding[1], ...flags];
+    const constants = { BACKWARD: backward };
+    if (channels <= narrowChannels || channels % 4 !== 0) {
+      const workgroups = [Math.ceil((images * height * width) / 64), Math.ceil(channels / 4)] as const;
+      dispatch({ shader: narrowShader, label: 'conv2d_narrow', constants, outputs: [y], inputs, uniforms, workgroups });
+    } else {
+      const parities = backward ? stride : 1;
+      const rows = images * Math.ceil(height / parities) * Math.ceil(width / parities);
+      const workgroups = [Math.ceil(channels / 64), Math.ceil(rows / 64), parities * parities] as const;
+      dispatch({ shader: tile + shader, label: 'conv2d', constants, outputs: [y], inputs, uniforms, workgroups });
+    }
+    return [y];
+  },
+  cpu: ({ source, weight, bias, time, residual }, geometry) => {
+    const { input, output, backward } = geometry;
+    const [sources, ws] = [cpuValues(source), cpuWeights(weight)];
+    const [biases, times, residuals] = [bias, time, residual].map((tensor) => (tensor ? cpuValues(tensor) : null));
+    const [inChannels, outChannels] = [input[3], output[3]];
+    const sums = new Float64Array((backward ? input : output).reduce((a, b) => a * b, 1));
+    forEachTap(geometry, (inPixel, outPixel, tap) => {
+      for (let i = 0; i < inChannels; i++) {
+        for (let o = 0; o < outChannels; o++) {
+          const w = ws[(tap * padded(inChannels) + i) * padded(outChannels) + o]!;
+          const [x, y] = [inPixel * inChannels + i, outPixel * outChannels + o];
+          if (backward) sums[x]! += w * sources[y]!;
+          else sums[y]! += w * sources[x]!;
+        }
+      }
+    });
+    const perImage = output[1] * output[2] * outChannels;
+    const values = Float32Array.from(sums, (sum, i) => {
+      const channel = i % outChannels;
+      return (
+        sum +
+        (biases?.[channel] ?? 0) +
+        (times?.[Math.floor(i / perImage) * outChannels + channel] ?? 0) +
+        (residuals?.[i] ?? 0)
+      );
+    });
+    return [cpuTensor(backward ? input : output, values)];
+  },
+});
+
+/** Calls `visit` for each pixel of the output and each tap that falls inside the input. */
+function forEachTap(
+  { input, output, kernelSize, stride, padding }: Geometry,
+  visit: (inPixel: number, outPixel: number, tap: number) => void,
+): void {
+  const [images, inHeight, inWidth] = input;
+  const [, outHeight, outWidth] = output;
+  for (let outPixel = 0; outPixel < images * outHeight * outWidth; outPixel++) {
+    const image = Math.floor(outPixel / (outHeight * outWidth));
+    const [outY, outX] = [Math.floor(outPixel / outWidth) % outHeight, outPixel % outWidth];
+    for (let tap = 0; tap < kernelSize * kernelSize; tap++) {
+      const y = outY * stride - padding[0] + Math.floor(tap / kernelSize);
+      const x = outX * stride - padding[1] + (tap % kernelSize);
+      if (y >= 0 && y < inHeight && x >= 0 && x < inWidth) visit((image * inHeight + y) * inWidth + x, outPixel, tap);
+    }
+  }
+}
+
+/**
+ * Convolution of x [N, H, W, inChannels] -> [N, H', W', outChannels], H' = floor((H + top + bottom - kernelSize) / stride) + 1
+ * and W' likewise, + bias + timeEmbedding [N, outChannels] at every pixel + residual (shape of the result).
+ */
+export function conv2d(
+  x: Tensor,
+  weights: ConvWeights,
+  options: {
+    readonly stride: 1 | 2;
+    readonly padding: Padding;
+    readonly timeEmbedding?: Tensor;
+    readonly residual?: Tensor;
+  },
+): Tensor {
+  const { weight, bias, inChannels, outChannels, kernelSize } = weights;
+  const { stride, padding, timeEmbedding, residual } = options;
+  const [images, height, width, channels] = x.shape as [number, number, number, number];
+  const outHeight = Math.floor((height + padding[0] + padding[2] - kernelSize) / stride) + 1;
+  const outWidth = Math.floor((width + padding[1] + padding[3] - kernelSize) / stride) + 1;
+  const geometry: Geometry = {
+    input: [images, height, width, inChannels],
+    output: [images, outHeight, outWidth, outChannels],
+    kernelSize,
+    stride,
+    padding,
+  };
+  invariant(x.rank === 4 && channels === inChannels, 'conv2d: x must be [N, H, W, inChannels]', {
+    shape: x.shape,
+    inChannels,
+  });
+  invariant(outHeight > 0 && outWidth > 0, 'conv2d: the image is smaller than the kernel', {
+    shape: x.shape,
+    kernelSize,
+    padding,
+  });
+  const packedSize = (kernelSize * kernelSize * padded(inChannels) * padded(outChannels)) / 2;
+  invariant(weight.size === packedSize, 'conv2d: the weight has another size', { weight: weight.shape, packedSize });
+  if (timeEmbedding) {
+    const fits = timeEmbedding.shape.join() === `${images},${outChannels}`;
+    invariant(fits, 'conv2d: the time embedding must be [N, outChannels]', {
+      timeEmbedding: timeEmbedding.shape,
+      images,
+      outChannels,
+    });
+  }
+  if (residual) {
+    const fits = residual.shape.join() === geometry.output.join();
+    invariant(fits, 'conv2d: the residual must have the shape of the output', {
+      residual: residual.shape,
+      output: geometry.output,
+    });
+  }
+  return differentiable<Record<string, Tensor>>(
+    { x, ...(timeEmbedding ? { time: timeEmbedding } : {}), ...(residual ? { residual } : {}) },
+    (save) => {
+      save([weight]);
+      const inputs = { source: x, weight, bias, time: timeEmbedding ?? null, residual: residual ?? null };
+      return run(inputs, { ...geometry, backward: false })[0]!;
+    },
+    (dy, [saved]) => ({
+      x: () => run({ source: dy, weight: saved! }, { ...geometry, backward: true })[0]!,
+      time: () => sumRows(dy, [images, outHeight * outWidth, outChannels]),
+      residual: () => dy,
+    }),
+  );
+}
