@@ -116,7 +116,7 @@ async function train(flags: TrainFlags): Promise<number> {
     const write = async (modules: Parameters<typeof adapterFile>[0], globalStep: number): Promise<void> => {
       await writeFile(
         flags.out,
-        await adapterFile(modules, {
+        adapterFile(modules, {
           name,
           modelName: model.name,
           triggerWord: flags.trigger,

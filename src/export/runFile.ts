@@ -1,26 +1,33 @@
-/** A finished adapter as a file that every other tool loads: kohya's form, float32, with the full header. */
-import { defined } from '../core/invariant.ts';
-import { bytesSource } from '../core/files.ts';
+/** A finished adapter as a file that every other tool loads, and back: kohya's form, float32, with the full header. */
 import type { Adapter } from '../adapter/lora.ts';
-import { readKohyaLora, writeKohyaLora } from '../formats/lora/kohya.ts';
+import { bytesSource } from '../core/files.ts';
+import { writeKohyaLora } from '../formats/lora/kohya.ts';
 import { trainingMetadata, type TrainingFacts } from '../formats/lora/metadata.ts';
-import type { LoraModule } from '../formats/lora/types.ts';
+import { readLora } from '../formats/lora/readLora.ts';
+import type { KnownModule, LoraModule } from '../formats/lora/types.ts';
 import { openSafetensors } from '../formats/safetensors.ts';
 
 /** Writes the adapter's file. */
-export async function adapterFile(
-  modules: readonly LoraModule[],
-  facts: TrainingFacts,
-): Promise<Uint8Array<ArrayBuffer>> {
-  return writeKohyaLora(modules, await trainingMetadata(modules, facts), 'F32');
+export function adapterFile(modules: readonly LoraModule[], facts: TrainingFacts): Uint8Array<ArrayBuffer> {
+  return writeKohyaLora(modules, trainingMetadata(modules, facts), 'F32');
 }
 
-/** Reads an adapter's file for a model whose adaptable layers are `knownModules`. */
+export interface LoadedAdapterFile {
+  readonly adapter: Adapter;
+  /** The file's own names of layers that it changes but that cannot be changed here: it will act only in part. */
+  readonly unmatched: readonly string[];
+}
+
+/**
+ * Reads an adapter's file of any known form for a model whose adaptable layers are `known`.
+ *
+ * @throws {SafetensorsError | LoraFileError} naming the file, what is wrong and what to do.
+ */
 export async function readAdapterFile(
   name: string,
   bytes: Uint8Array<ArrayBuffer>,
-  knownModules: readonly string[],
-): Promise<Adapter> {
-  const { modules } = await readKohyaLora(await openSafetensors(bytesSource(name, bytes)), knownModules);
-  return { name, modules: new Map(modules.map((module) => [defined(module.module), module])) };
+  known: readonly KnownModule[],
+): Promise<LoadedAdapterFile> {
+  const { modules, unmatched } = await readLora(await openSafetensors(bytesSource(name, bytes)), known);
+  return { adapter: { name, modules: new Map(modules.map((module) => [module.module, module])) }, unmatched };
 }

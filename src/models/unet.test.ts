@@ -70,7 +70,16 @@ describe('parseUNetConfig', () => {
 test('attentionModules: 128 projections of SD1.5, down to up', () => {
   const modules = attentionModules(parse());
   expect(modules).toHaveLength(128);
-  expect(new Set(modules).size).toBe(128);
-  expect(modules[0]).toBe('down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q');
-  expect(modules.at(-1)).toBe('up_blocks.3.attentions.2.transformer_blocks.0.attn2.to_out.0');
+  expect(new Set(modules.map(({ module }) => module)).size).toBe(128);
+  expect(modules[0]).toEqual({
+    module: 'down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q',
+    inFeatures: 320,
+    outFeatures: 320,
+  });
+  expect(modules[5]).toMatchObject({ inFeatures: 768, outFeatures: 320 });
+  expect(modules.at(-1)).toEqual({
+    module: 'up_blocks.3.attentions.2.transformer_blocks.0.attn2.to_out.0',
+    inFeatures: 320,
+    outFeatures: 320,
+  });
 });

@@ -6,6 +6,7 @@
  * `m` (after the middle), `u0`, `u1`, ... (on the way up), `out`. All segments may read `time` and `context`.
  */
 import { defined, invariant } from '../core/invariant.ts';
+import type { KnownModule } from '../formats/lora/types.ts';
 import {
   concatChannels,
   crossAttention,
@@ -111,21 +112,27 @@ export function parseUNetConfig(config: ConfigReader): UNetConfig {
   };
 }
 
-/** Diffusers' paths of every attention projection (to_q, to_k, to_v, to_out.0) of a UNet, in forward order. */
-export function attentionModules(config: UNetConfig): string[] {
-  const { downAttention, upAttention, layersPerBlock } = config;
-  const transformers = [
+/** Every attention projection (to_q, to_k, to_v, to_out.0) of a UNet by diffusers' path, in forward order, with its sizes. */
+export function attentionModules(config: UNetConfig): Required<KnownModule>[] {
+  const { downAttention, upAttention, layersPerBlock, blockOutChannels, crossAttentionDim } = config;
+  const top = blockOutChannels.length - 1;
+  const width = (level: number): number => defined(blockOutChannels[level]);
+  const transformers: [name: string, width: number][] = [
     ...downAttention.flatMap((has, i) =>
-      has ? range(layersPerBlock).map((j) => `down_blocks.${i}.attentions.${j}`) : [],
+      (has ? range(layersPerBlock) : []).map((j): [string, number] => [`down_blocks.${i}.attentions.${j}`, width(i)]),
     ),
-    'mid_block.attentions.0',
+    ['mid_block.attentions.0', width(top)],
     ...upAttention.flatMap((has, i) =>
-      has ? range(layersPerBlock + 1).map((j) => `up_blocks.${i}.attentions.${j}`) : [],
+      (has ? range(layersPerBlock + 1) : []).map((j): [string, number] => [`up_blocks.${i}.attentions.${j}`, width(top - i)]),
     ),
   ];
-  return transformers.flatMap((name) =>
+  return transformers.flatMap(([name, outFeatures]) =>
     ['attn1', 'attn2'].flatMap((attention) =>
-      ['to_q', 'to_k', 'to_v', 'to_out.0'].map((part) => `${name}.transformer_blocks.0.${attention}.${part}`),
+      ['to_q', 'to_k', 'to_v', 'to_out.0'].map((part) => ({
+        module: `${name}.transformer_blocks.0.${attention}.${part}`,
+        inFeatures: attention === 'attn2' && (part === 'to_k' || part === 'to_v') ? crossAttentionDim : outFeatures,
+        outFeatures,
+      })),
     ),
   );
 }

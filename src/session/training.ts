@@ -7,7 +7,7 @@ import { LoratoryError } from '../core/errors.ts';
 import type { RgbImage } from '../core/image.ts';
 import { defined } from '../core/invariant.ts';
 import { centerCrop, resizeShorterSide } from '../dataset/preprocess.ts';
-import type { LoraModule } from '../formats/lora/types.ts';
+import type { KnownModule, LoraModule } from '../formats/lora/types.ts';
 import { trimMemory } from '../gpu/ops.ts';
 import { runtime } from '../gpu/runtime.ts';
 import { cacheLatents, type CachedLatents } from '../latents/cache.ts';
@@ -142,8 +142,8 @@ export function checkTrainingOptions(options: TrainingOptions, model: DiffusionM
     throw new TrainOptionError('flipProbability', options.flipProbability, 'it must lie between 0 and 1');
 }
 
-/** Diffusers' paths of all layers that an adapter may change, known without loading the UNet's weights. */
-export function adaptableModules(model: DiffusionModel): string[] {
+/** All layers that an adapter may change, known without loading the UNet's weights. */
+export function adaptableModules(model: DiffusionModel): Required<KnownModule>[] {
   return attentionModules(model.unetConfig);
 }
 

@@ -251,7 +251,7 @@ class ActiveRun {
       imageCount: request.images.length,
       losses: [...this.losses],
     };
-    const adapter = await adapterFile(modules, {
+    const adapter = adapterFile(modules, {
       name: request.name,
       modelName: model.name,
       triggerWord: request.triggerWord,
@@ -277,7 +277,7 @@ class AdapterCache {
     const version = `${run.globalStep}@${run.finishedAt ?? 0}@${model.name}`;
     const cached = this.known.get(runId);
     if (cached?.version === version) return cached.adapter;
-    const adapter = await readAdapterFile(run.name, await this.runs.adapter(runId), adaptableModules(model));
+    const { adapter } = await readAdapterFile(run.name, await this.runs.adapter(runId), adaptableModules(model));
     this.known.set(runId, { version, adapter });
     return adapter;
   }

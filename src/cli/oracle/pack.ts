@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { LoratoryError } from '../../core/errors.ts';
 import { readText, type FileTree } from '../../core/files.ts';
 import { defined } from '../../core/invariant.ts';
+import { parsePythonJson } from '../../formats/pythonJson.ts';
 import { openSafetensors, type SafetensorsFile } from '../../formats/safetensors.ts';
 import { folderTree } from '../nodeFiles.ts';
 
@@ -53,7 +54,7 @@ export class OraclePack {
   static async open(folder: string): Promise<OraclePack> {
     const tree = await folderTree(folder);
     if (!tree.has('goldens.json')) throw new OraclePackError(folder, 'there is no goldens.json');
-    const index = JSON.parse(await readText(await tree.open('goldens.json'))) as Record<string, unknown>;
+    const index = parsePythonJson('goldens.json', await readText(await tree.open('goldens.json'))) as Record<string, unknown>;
     const { cases, files, format } = index;
     if (!Array.isArray(cases) || typeof files !== 'object' || files === null) {
       throw new OraclePackError(folder, 'goldens.json has no "cases" or no "files"');
