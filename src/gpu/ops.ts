@@ -29,6 +29,10 @@ export {
 export { quickGelu } from './kernels/quickGelu.ts';
 export { linear } from './kernels/linear.ts';
 export { conv2d } from './kernels/conv2d.ts';
+export { upsampleNearest2x } from './kernels/upsample.ts';
+export { meanSquaredError } from './kernels/mse.ts';
+export { adamwStep, createAdamState, disposeAdamState, readAdamState, restoreAdamState } from './kernels/adamw.ts';
+export type { AdamMoments, AdamState, AdamWStep } from './kernels/adamw.ts';
 export { groupNorm } from './kernels/groupNorm.ts';
 export { layerNorm } from './kernels/layerNorm.ts';
 export { geglu } from './kernels/geglu.ts';

@@ -6,6 +6,7 @@ import {
   dispatch,
   emptyTensor,
   releaseTensor,
+  type Tensor,
   type TensorInfo,
 } from '../runtime.ts';
 
