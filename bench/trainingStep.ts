@@ -1,0 +1,157 @@
+/**
+ * Measures one LoRA training step, and one forward pass, of a UNet: what is recorded, what it costs in JavaScript, and the
+ * memory that the GPU must have. The step is the trainer's own; only the numbers in the batch are made up.
+ */
+import { memory } from '@tensorflow/tfjs-core';
+import { TrainableAdapter } from '../src/adapter/lora.ts';
+import { BufferPool } from '../src/gpu/bufferPool.ts';
+import { resetPeak } from '../src/gpu/memory.ts';
+import { finishGpuWork, readTensor, tensor, trimMemory } from '../src/gpu/ops.ts';
+import type { UNet2DCondition } from '../src/models/unet.ts';
+import { defaultAdamW, LoraTrainer, type NoisyBatch } from '../src/trainer/trainer.ts';
+import type { BenchGpu } from './gpu.ts';
+
+export interface PassReport {
+  /** Dispatches of all kernels, tfjs' included. */
+  readonly dispatches: number;
+  readonly submits: number;
+  /** Milliseconds in JavaScript (Dawn's validation included) until everything is recorded; waiting is not in it. */
+  readonly jsMs: number;
+  /** Milliseconds until the result has been read back. */
+  readonly wallMs: number;
+  /** Bytes of all GPU buffers alive afterwards, those kept for reuse included. */
+  readonly heldBytes: number;
+  /** Highest bytes of all GPU buffers during the pass. */
+  readonly peakBytes: number;
+  /** Bytes of the tensors alive afterwards. */
+  readonly liveBytes: number;
+  /** Highest bytes of buffers that tensors were using at one time; what the pool keeps free is not in it. */
+  readonly peakLiveBytes: number;
+  readonly byKernel: readonly [name: string, count: number][];
+}
+
+export interface StepReport {
+  readonly batchSize: number;
+  readonly latentSide: number;
+  readonly rank: number;
+  /** Bytes of the UNet's weights on the GPU. */
+  readonly weightBytes: number;
+  readonly forward: PassReport;
+  readonly step: PassReport;
+}
+
+export interface StepSizes {
+  readonly latentSide: number;
+  readonly rank: number;
+  readonly tokens: number;
+}
+
+/** Passes of each kind: the first compiles the kernels, counts are of the second, times the median of those after the first. */
+const passes = 4;
+
+/** Measures `unet`, whose weights must be all that is on the GPU. */
+export async function measureStep(
+  gpu: BenchGpu,
+  unet: UNet2DCondition,
+  { latentSide, rank, tokens }: StepSizes,
+): Promise<StepReport> {
+  await finishGpuWork();
+  const weightBytes = memory().numBytes;
+  const { inChannels, crossAttentionDim } = unet.config;
+  const linears = unet.attentionLinears();
+  const adapter = TrainableAdapter.create(linears, { rank, alpha: rank, seed: 0 });
+  const trainer = new LoraTrainer(unet, adapter, defaultAdamW);
+  const shape = [1, latentSide, latentSide, inChannels] as const;
+  const context: NoisyBatch['contextShape'] = [1, tokens, crossAttentionDim];
+  const values = (dims: readonly number[]): Float32Array<ArrayBuffer> =>
+    new Float32Array(dims.reduce((a, b) => a * b, 1)).map((_, i) => Math.sin(i));
+  const batch: NoisyBatch = {
+    shape,
+    clean: values(shape),
+    noise: values(shape),
+    noisy: values(shape),
+    timesteps: [500],
+    context: values(context),
+    contextShape: context,
+  };
+  const forwardPass = async (): Promise<void> => {
+    const sample = tensor(batch.noisy, shape);
+    const conditions = tensor(batch.context, context);
+    const out = unet.forward(sample, batch.timesteps, conditions);
+    sample.dispose();
+    conditions.dispose();
+    const reading = readTensor(out);
+    out.dispose();
+    await reading;
+  };
+  try {
+    const forward = await measurePass(gpu, forwardPass);
+    trimMemory();
+    const step = await measurePass(gpu, async () => void (await trainer.step(batch)));
+    return { batchSize: 1, latentSide, rank, weightBytes, forward, step };
+  } finally {
+    trainer.dispose();
+    adapter.dispose();
+  }
+}
+
+/** `pass` must record all its work before its first await. */
+async function measurePass({ runtime, dispatches }: BenchGpu, pass: () => Promise<void>): Promise<PassReport> {
+  const { counters } = runtime;
+  const times: { js: number; wall: number }[] = [];
+  const peak = watchPool();
+  let counted: Omit<PassReport, 'jsMs' | 'wallMs'> | null = null;
+  try {
+    for (let i = 0; i < passes; i++) {
+      resetPeak(counters);
+      dispatches.reset();
+      peak.reset();
+      const submits = counters.submits;
+      const started = performance.now();
+      const pending = pass();
+      const js = performance.now() - started;
+      await pending;
+      if (i > 0) times.push({ js, wall: performance.now() - started });
+      if (i === 1) {
+        counted = {
+          dispatches: dispatches.total,
+          submits: counters.submits - submits,
+          heldBytes: counters.liveBytes,
+          peakBytes: counters.peakBytes,
+          liveBytes: memory().numBytes,
+          peakLiveBytes: peak.bytes(),
+          byKernel: dispatches.byKernel(),
+        };
+      }
+    }
+  } finally {
+    peak.stop();
+  }
+  return { ...counted!, jsMs: median(times.map(({ js }) => js)), wallMs: median(times.map(({ wall }) => wall)) };
+}
+
+/** Follows how much of the pool is in use, by a wrapper around the only way in. */
+function watchPool(): { reset(): void; bytes(): number; stop(): void } {
+  let highest = 0;
+  const acquireBuffer = Reflect.get(BufferPool.prototype, 'acquireBuffer');
+  BufferPool.prototype.acquireBuffer = function (this: BufferPool, ...args) {
+    const buffer = acquireBuffer.apply(this, args);
+    highest = Math.max(highest, this.numBytesUsed);
+    return buffer;
+  };
+  return {
+    reset: () => {
+      highest = 0;
+    },
+    bytes: () => highest,
+    stop: () => {
+      BufferPool.prototype.acquireBuffer = acquireBuffer;
+    },
+  };
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
