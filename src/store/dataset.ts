@@ -31,20 +31,22 @@ export interface DatasetSlice {
   readonly adding: { readonly done: number; readonly total: number; readonly startedAt: number } | null;
   readonly selectedImageIds: ReadonlySet<string>;
   readonly triggerWord: string;
-  datasetRefreshed(): Promise<void>;
+  readonly datasetRefreshed: () => Promise<void>;
   /** Images and .txt captions, in any mixture; answers when all are in. */
-  imagesDropped(files: readonly File[]): Promise<void>;
-  addingCancelled(): void;
-  captionEdited(id: string, caption: string): Promise<void>;
-  imageSelectionToggled(id: string): void;
-  imageSelectionSet(ids: readonly string[]): void;
-  imagesRemoved(ids: readonly string[]): Promise<void>;
-  refusedDismissed(): void;
-  triggerWordEdited(word: string): void;
+  readonly imagesDropped: (files: readonly File[]) => Promise<void>;
+  readonly addingCancelled: () => void;
+  readonly captionEdited: (id: string, caption: string) => Promise<void>;
+  readonly imageSelectionToggled: (id: string) => void;
+  readonly imageSelectionSet: (ids: readonly string[]) => void;
+  readonly imagesRemoved: (ids: readonly string[]) => Promise<void>;
+  readonly refusedDismissed: () => void;
+  readonly triggerWordEdited: (word: string) => void;
 }
 
 /** Splits dropped files into captions by stem and everything else (which the worker judges by its bytes). */
-export async function sortDropped(files: readonly File[]): Promise<{ images: File[]; captions: Record<string, string> }> {
+export async function sortDropped(
+  files: readonly File[],
+): Promise<{ images: File[]; captions: Record<string, string> }> {
   const images: File[] = [];
   const captions: Record<string, string> = {};
   for (const file of files) {

@@ -1,8 +1,8 @@
 /** Collects values and hands them on once per animation frame, so that a fast worker never makes the page render twice a frame. */
 export interface FrameBatcher<T> {
-  push(value: T): void;
+  readonly push: (value: T) => void;
   /** Hands on now what was collected. */
-  flush(): void;
+  readonly flush: () => void;
 }
 
 /**

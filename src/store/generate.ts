@@ -21,20 +21,24 @@ export interface Picture {
 export interface GenerateSlice {
   readonly generateForm: GenerateForm;
   readonly generateLora: { readonly runId: string; readonly weight: number } | null;
-  readonly generating: { readonly startedAt: number; readonly progress: GenerateProgress | null; readonly cancelling: boolean } | null;
+  readonly generating: {
+    readonly startedAt: number;
+    readonly progress: GenerateProgress | null;
+    readonly cancelling: boolean;
+  } | null;
   /** Newest last; of this visit only. */
   readonly pictures: readonly Picture[];
   readonly shownPictureId: number | null;
   readonly generateError: PlainError | null;
-  generateFieldEdited<F extends keyof GenerateForm>(field: F, value: GenerateForm[F]): void;
-  generateLoraChosen(runId: string | null): void;
+  readonly generateFieldEdited: <F extends keyof GenerateForm>(field: F, value: GenerateForm[F]) => void;
+  readonly generateLoraChosen: (runId: string | null) => void;
   /** Redraws with the same seed, a moment after the slider came to rest. */
-  loraWeightMoved(weight: number): void;
-  generatePressed(): void;
-  generateCancelled(): void;
-  pictureShown(id: number): void;
+  readonly loraWeightMoved: (weight: number) => void;
+  readonly generatePressed: () => void;
+  readonly generateCancelled: () => void;
+  readonly pictureShown: (id: number) => void;
   /** Puts the picture's settings back into the form. */
-  pictureSettingsReused(id: number): void;
+  readonly pictureSettingsReused: (id: number) => void;
 }
 
 /** Older pictures are dropped: a session of sliding would otherwise fill the memory. */

@@ -15,8 +15,8 @@ export interface GpuSlice {
   /** The person wants to look around without a GPU. */
   readonly gpuGateDismissed: boolean;
   /** Opens the GPU and reads what this browser keeps. Call once. */
-  studioOpened(): Promise<void>;
-  gpuGateClosed(): void;
+  readonly studioOpened: () => Promise<void>;
+  readonly gpuGateClosed: () => void;
 }
 
 export function createGpuSlice(context: SliceContext): GpuSlice {

@@ -4,9 +4,9 @@
  */
 export interface LatestWins {
   /** Aborts what runs and starts `task` once that has settled, unless a still newer one comes. */
-  run(task: (signal: AbortSignal) => Promise<void>): void;
+  readonly run: (task: (signal: AbortSignal) => Promise<void>) => void;
   /** Aborts what runs and forgets what waits. */
-  cancel(): void;
+  readonly cancel: () => void;
 }
 
 /** `task` must handle its own errors: a rejection is ignored here. */

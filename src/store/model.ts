@@ -26,13 +26,13 @@ export interface ModelSlice {
   /** The model whose download stopped half-way; asking again resumes it. */
   readonly interruptedModelId: string | null;
   readonly modelError: PlainError | null;
-  modelsRefreshed(): Promise<void>;
-  endpointEdited(endpoint: string): void;
-  accessTokenEdited(token: string): void;
-  modelDownloadRequested(id: string): Promise<void>;
-  modelDownloadCancelled(): void;
-  modelSelected(id: string): void;
-  modelDeleteConfirmed(id: string): Promise<void>;
+  readonly modelsRefreshed: () => Promise<void>;
+  readonly endpointEdited: (endpoint: string) => void;
+  readonly accessTokenEdited: (token: string) => void;
+  readonly modelDownloadRequested: (id: string) => Promise<void>;
+  readonly modelDownloadCancelled: () => void;
+  readonly modelSelected: (id: string) => void;
+  readonly modelDeleteConfirmed: (id: string) => Promise<void>;
 }
 
 /** Seconds until the download is complete, or null while the speed is not known. */
@@ -46,7 +46,9 @@ export function createModelSlice(context: SliceContext): ModelSlice {
   let controller: AbortController | null = null;
   const batcher = createFrameBatcher<DownloadProgress>((values) => {
     const progress = values.at(-1) ?? null;
-    set(({ download }) => (download?.modelId === progress?.modelId && download !== null ? { download: { ...download, progress } } : {}));
+    set(({ download }) =>
+      download?.modelId === progress?.modelId && download !== null ? { download: { ...download, progress } } : {},
+    );
   });
   client.on('download.progress', (progress) => batcher.push(progress));
 

@@ -12,12 +12,12 @@ export interface RunsSlice {
   /** Sample rows by run, oldest step first; absent until asked for. */
   readonly samplesByRun: Readonly<Record<string, readonly SampleRow[]>>;
   readonly exportingRunId: string | null;
-  runsRefreshed(): Promise<void>;
-  runSelected(runId: string): void;
-  runSamplesNeeded(runId: string): Promise<void>;
-  runRenamed(runId: string, name: string): Promise<void>;
-  runDeleted(runId: string): Promise<void>;
-  runExportPressed(runId: string): Promise<void>;
+  readonly runsRefreshed: () => Promise<void>;
+  readonly runSelected: (runId: string) => void;
+  readonly runSamplesNeeded: (runId: string) => Promise<void>;
+  readonly runRenamed: (runId: string, name: string) => Promise<void>;
+  readonly runDeleted: (runId: string) => Promise<void>;
+  readonly runExportPressed: (runId: string) => Promise<void>;
 }
 
 /** `rows` with `row` put in by step; a row of the same step is replaced. */

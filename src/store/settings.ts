@@ -10,8 +10,8 @@ export type Room = (typeof rooms)[number];
 export interface SettingsSlice {
   readonly theme: Theme;
   readonly room: Room;
-  themeChosen(theme: Theme): void;
-  roomOpened(room: Room): void;
+  readonly themeChosen: (theme: Theme) => void;
+  readonly roomOpened: (room: Room) => void;
 }
 
 /** The room that an address names (`#train`), or `model`. */

@@ -16,8 +16,8 @@ export interface StudioState
 /** What a slice is made from. */
 export interface SliceContext {
   readonly client: StudioClient;
-  set(partial: Partial<StudioState> | ((state: StudioState) => Partial<StudioState>)): void;
-  get(): StudioState;
+  readonly set: (partial: Partial<StudioState> | ((state: StudioState) => Partial<StudioState>)) => void;
+  readonly get: () => StudioState;
 }
 
 /** Shows an error that belongs to no field: a toast with message and remedy. */

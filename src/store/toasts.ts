@@ -6,13 +6,13 @@ export interface Toast {
   readonly kind: 'info' | 'success' | 'error';
   readonly title: string;
   readonly detail?: string;
-  readonly action?: { readonly label: string; run(): void };
+  readonly action?: { readonly label: string; readonly run: () => void };
 }
 
 export interface ToastSlice {
   readonly toasts: readonly Toast[];
-  toastShown(toast: Omit<Toast, 'id'>): void;
-  toastDismissed(id: number): void;
+  readonly toastShown: (toast: Omit<Toast, 'id'>) => void;
+  readonly toastDismissed: (id: number) => void;
 }
 
 let nextId = 1;

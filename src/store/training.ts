@@ -7,7 +7,14 @@ import { createFrameBatcher } from './frameBatcher.ts';
 import { recallForm, remember } from './persisted.ts';
 import { withSampleRow } from './runs.ts';
 import { reportError, type SliceContext, type StudioState } from './slice.ts';
-import { initialTrainForm, presets, type PresetName, readTrainForm, type TrainField, type TrainForm } from './trainForm.ts';
+import {
+  initialTrainForm,
+  presets,
+  type PresetName,
+  readTrainForm,
+  type TrainField,
+  type TrainForm,
+} from './trainForm.ts';
 
 export type TrainCommand = 'pause' | 'resume' | 'stop' | 'sampleNow';
 
@@ -29,12 +36,12 @@ export interface TrainingSlice {
   readonly trainError: PlainError | null;
   /** The command that the worker has not answered yet. */
   readonly trainCommand: TrainCommand | null;
-  presetChosen(name: PresetName): void;
-  trainFieldEdited(field: TrainField, text: string): void;
-  samplePromptsEdited(prompts: readonly SamplePrompt[] | null): void;
-  runNameEdited(name: string | null): void;
-  trainPressed(): Promise<void>;
-  trainCommandPressed(command: TrainCommand): Promise<void>;
+  readonly presetChosen: (name: PresetName) => void;
+  readonly trainFieldEdited: (field: TrainField, text: string) => void;
+  readonly samplePromptsEdited: (prompts: readonly SamplePrompt[] | null) => void;
+  readonly runNameEdited: (name: string | null) => void;
+  readonly trainPressed: () => Promise<void>;
+  readonly trainCommandPressed: (command: TrainCommand) => Promise<void>;
 }
 
 /** The prompts in force: edited ones, or suggestions from trigger word and captions. */
@@ -114,7 +121,8 @@ export function createTrainingSlice(context: SliceContext): TrainingSlice {
     trainPressed: async () => {
       const state = get();
       const { options } = readTrainForm(state.trainForm, samplePromptsOf(state));
-      if (state.isTraining || state.selectedModelId === null || options === null || trainObstacles(state).length > 0) return;
+      if (state.isTraining || state.selectedModelId === null || options === null || trainObstacles(state).length > 0)
+        return;
       set({
         isTraining: true,
         liveRunId: null,

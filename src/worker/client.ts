@@ -85,7 +85,7 @@ export function createStudioClient(port: StudioPort): StudioClient {
   const crashed = (reason: string): void => {
     if (crash !== null) return;
     crash = new WorkerCrashedError(reason);
-    for (const id of [...pending.keys()]) take(id)?.reject(crash);
+    for (const id of pending.keys()) take(id)?.reject(crash);
     for (const handler of crashHandlers) handler(crash);
     crashHandlers.clear();
   };

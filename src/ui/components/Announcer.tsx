@@ -25,8 +25,8 @@ export function Announcer() {
     return tenth > 0 ? `Training, ${tenth * 10} percent done, ${formatEta(eta)}.` : 'Training has begun.';
   }, [phase, tenth, store]);
   return (
-    <div className="visually-hidden" role="status" aria-live="polite">
+    <output className="visually-hidden" aria-live="polite">
       {text}
-    </div>
+    </output>
   );
 }

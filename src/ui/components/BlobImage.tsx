@@ -1,7 +1,20 @@
-import { useObjectUrl } from '../hooks/useObjectUrl.ts';
+import { useCallback } from 'react';
 
-/** A picture that lies in memory or in the browser's storage. */
-export function BlobImage({ blob, alt, className }: { readonly blob: Blob; readonly alt: string; readonly className?: string }) {
-  const url = useObjectUrl(blob);
-  return url === null ? <span className={className} /> : <img className={className} src={url} alt={alt} draggable={false} />;
+interface BlobImageProps {
+  readonly blob: Blob;
+  readonly alt: string;
+  readonly className?: string;
+}
+
+/** A picture that lies in memory or in the browser's storage. Its address lives exactly as long as it is shown. */
+export function BlobImage({ blob, alt, className }: BlobImageProps) {
+  const show = useCallback(
+    (image: HTMLImageElement) => {
+      const url = URL.createObjectURL(blob);
+      image.src = url;
+      return () => URL.revokeObjectURL(url);
+    },
+    [blob],
+  );
+  return <img ref={show} className={className} alt={alt} draggable={false} />;
 }

@@ -5,7 +5,7 @@ interface ConfirmDialogProps {
   readonly title: string;
   readonly detail: string;
   readonly confirmLabel: string;
-  onConfirm(): void;
+  readonly onConfirm: () => void;
   /** The button that opens it. */
   readonly children: ReactNode;
 }

@@ -41,7 +41,7 @@ export function Field({ label, term, hint, error, aside, children }: FieldProps)
 
 interface TextFieldProps extends Omit<FieldProps, 'children'> {
   readonly value: string;
-  onChange(value: string): void;
+  readonly onChange: (value: string) => void;
   readonly inputMode?: 'decimal' | 'numeric' | 'url';
   readonly type?: 'text' | 'password';
   readonly placeholder?: string;
@@ -52,7 +52,17 @@ interface TextFieldProps extends Omit<FieldProps, 'children'> {
 
 /** A field with a one-line input. */
 export function TextField(props: TextFieldProps) {
-  const { value, onChange, inputMode, type = 'text', placeholder, disabled, suffix, autoComplete = 'off', ...field } = props;
+  const {
+    value,
+    onChange,
+    inputMode,
+    type = 'text',
+    placeholder,
+    disabled,
+    suffix,
+    autoComplete = 'off',
+    ...field
+  } = props;
   return (
     <Field {...field}>
       {(control) => (

@@ -6,7 +6,7 @@ interface LightboxProps {
   readonly blob: Blob | null;
   readonly title: string;
   readonly detail: string;
-  onClose(): void;
+  readonly onClose: () => void;
   /** Moves to a neighbour; absent where there is none. */
   readonly onPrevious?: (() => void) | undefined;
   readonly onNext?: (() => void) | undefined;
@@ -27,7 +27,13 @@ export function Lightbox({ blob, title, detail, onClose, onPrevious, onNext }: L
         >
           {blob !== null && <BlobImage blob={blob} alt={title} className="lightbox-picture" />}
           <div className="lightbox-foot">
-            <button type="button" className="icon-button" aria-label="Earlier" disabled={!onPrevious} onClick={onPrevious}>
+            <button
+              type="button"
+              className="icon-button"
+              aria-label="Earlier"
+              disabled={!onPrevious}
+              onClick={onPrevious}
+            >
               <ChevronLeft size={18} aria-hidden="true" />
             </button>
             <div className="lightbox-text">

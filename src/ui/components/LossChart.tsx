@@ -1,4 +1,4 @@
-import { useEffect, useRef } from 'react';
+import { useEffect, useMemo, useRef } from 'react';
 import uPlot from 'uplot';
 import { formatLoss } from '../../store/format.ts';
 import { smoothLosses } from '../../store/smoothing.ts';
@@ -12,7 +12,14 @@ interface LossChartProps {
   readonly maxTrainSteps: number;
 }
 
-function chartOptions(element: HTMLElement, maxTrainSteps: number, onHover: (index: number | null) => void): uPlot.Options {
+/** Steps, losses, smoothed losses. */
+type Curves = [number[], number[], number[]];
+
+function chartOptions(
+  element: HTMLElement,
+  maxTrainSteps: number,
+  onHover: (index: number | null) => void,
+): uPlot.Options {
   const style = getComputedStyle(document.documentElement);
   const color = (name: string): string => style.getPropertyValue(name).trim();
   const axis = {
@@ -24,7 +31,7 @@ function chartOptions(element: HTMLElement, maxTrainSteps: number, onHover: (ind
   return {
     width: element.clientWidth,
     height: element.clientHeight,
-    padding: [8, 8, 0, 0],
+    padding: [8, 16, 0, 0],
     legend: { show: false },
     cursor: {
       drag: { x: false, y: false },
@@ -48,59 +55,86 @@ function chartOptions(element: HTMLElement, maxTrainSteps: number, onHover: (ind
   };
 }
 
-/** Loss over steps: every step faint, the smoothed course bold; values of the step under the pointer above it. */
-export function LossChart({ losses, maxTrainSteps }: LossChartProps) {
+/** The values at `index`, or the last ones. */
+function readOut([steps, raw, smooth]: Curves, index: number | null): string {
+  const at = index ?? steps.length - 1;
+  const step = steps[at];
+  if (step === undefined) return '';
+  return `step ${step}   loss ${formatLoss(raw[at] ?? NaN)}   smoothed ${formatLoss(smooth[at] ?? NaN)}`;
+}
+
+/** The drawing itself. Colours are read when it is made, so another theme needs another one (`key`). */
+function Plot({ losses, maxTrainSteps }: LossChartProps) {
   const host = useRef<HTMLDivElement>(null);
   const readout = useRef<HTMLSpanElement>(null);
   const plot = useRef<uPlot | null>(null);
-  const data = useRef<[number[], number[], number[]]>([[], [], []]);
-  const theme = useTheme();
+  const curves = useMemo<Curves>(
+    () => [
+      Array.from(losses.values, (_, index) => index + 1),
+      Array.from(losses.values),
+      smoothLosses(Array.from(losses.values)),
+    ],
+    [losses],
+  );
+  const latest = useRef(curves);
 
-  const last = losses.values.length;
-  const smoothed = smoothLosses(losses.values);
-  data.current = [Array.from(losses.values, (_, index) => index + 1), [...losses.values], smoothed];
-
-  const describe = (index: number | null): void => {
-    const [steps, raw, smooth] = data.current;
-    const at = index ?? steps.length - 1;
-    if (readout.current === null) return;
-    readout.current.textContent =
-      steps[at] === undefined
-        ? ''
-        : `step ${steps[at]}   loss ${formatLoss(raw[at] ?? NaN)}   smoothed ${formatLoss(smooth[at] ?? NaN)}`;
-  };
+  useEffect(() => {
+    latest.current = curves;
+    plot.current?.setData(curves);
+    if (readout.current !== null) readout.current.textContent = readOut(curves, plot.current?.cursor.idx ?? null);
+  }, [curves]);
 
   useEffect(() => {
     const element = host.current;
     if (element === null) return undefined;
-    const made = new uPlot(chartOptions(element, maxTrainSteps, describe), data.current, element);
+    const hovered = (index: number | null): void => {
+      if (readout.current !== null) readout.current.textContent = readOut(latest.current, index);
+    };
+    const made = new uPlot(chartOptions(element, maxTrainSteps, hovered), latest.current, element);
     plot.current = made;
-    const observer = new ResizeObserver(() => made.setSize({ width: element.clientWidth, height: element.clientHeight }));
+    const observer = new ResizeObserver(() =>
+      made.setSize({ width: element.clientWidth, height: element.clientHeight }),
+    );
     observer.observe(element);
     return () => {
       observer.disconnect();
       made.destroy();
       plot.current = null;
     };
-  }, [theme, maxTrainSteps]);
+  }, [maxTrainSteps]);
 
-  useEffect(() => {
-    plot.current?.setData(data.current);
-    describe(plot.current?.cursor.idx ?? null);
-  }, [losses]);
+  const count = losses.values.length;
+  const smoothed = formatLoss(curves[2].at(-1) ?? NaN);
+  const summary = count === 0 ? 'No steps yet.' : `${count} steps, smoothed loss now ${smoothed}.`;
+  return (
+    <>
+      <span className="chart-readout" ref={readout} aria-hidden="true" />
+      <div className="chart-body">
+        <div
+          className="chart"
+          ref={host}
+          // oxlint-disable-next-line jsx-a11y/prefer-tag-over-role -- uPlot draws into an element, not an img
+          role="img"
+          aria-label={`Loss chart. ${summary}`}
+          data-testid="loss-chart"
+          data-steps={count}
+        />
+        {count === 0 && <p className="chart-empty">The curve begins with the first step.</p>}
+      </div>
+    </>
+  );
+}
 
-  const summary = last === 0 ? 'No steps yet.' : `${last} steps, smoothed loss now ${formatLoss(smoothed.at(-1) ?? NaN)}.`;
+/** Loss over steps: every step faint, the smoothed course bold; values of the step under the pointer above it. */
+export function LossChart(props: LossChartProps) {
+  const theme = useTheme();
   return (
     <section className="card chart-card" aria-label="Loss">
       <div className="card-head">
         <h3>Loss</h3>
         <Info term="loss" label="loss" />
-        <span className="chart-readout" ref={readout} aria-hidden="true" />
       </div>
-      <div className="chart-body">
-        <div className="chart" ref={host} role="img" aria-label={`Loss chart. ${summary}`} data-testid="loss-chart" data-steps={last} />
-        {last === 0 && <p className="chart-empty">The curve begins with the first step.</p>}
-      </div>
+      <Plot key={theme} {...props} />
     </section>
   );
 }

@@ -17,5 +17,6 @@ export function RgbCanvas({ image, label }: { readonly image: RgbImage; readonly
     }
     context.putImageData(pixels, 0, 0);
   }, [image]);
+  // oxlint-disable-next-line jsx-a11y/prefer-tag-over-role -- pixels from memory need a canvas, not an img
   return <canvas ref={ref} className="rgb" width={image.width} height={image.height} role="img" aria-label={label} />;
 }

@@ -13,7 +13,6 @@ interface StoryGridProps {
 /** The story of a training: the same prompts and seeds, row by row as the steps go by, newest at the bottom. */
 export function StoryGrid({ rows, emptyText }: StoryGridProps) {
   const [open, setOpen] = useState<{ row: number; column: number } | null>(null);
-  const columns = Math.max(0, ...rows.map((row) => row.images.length));
   const prompts = rows.at(-1)?.images ?? [];
   const openRow = open === null ? undefined : rows[open.row];
   const openImage = open === null ? undefined : openRow?.images[open.column];
@@ -34,15 +33,11 @@ export function StoryGrid({ rows, emptyText }: StoryGridProps) {
       ) : (
         <div className="story-scroll">
           <table className="story">
-            <colgroup>
-              <col className="story-label-col" />
-              {Array.from({ length: columns }, (_, index) => (
-                <col key={index} className="story-col" />
-              ))}
-            </colgroup>
             <thead>
               <tr>
-                <td />
+                <th scope="col">
+                  <span className="visually-hidden">Step</span>
+                </th>
                 {prompts.map(({ prompt, seed }, index) => (
                   <th key={index} scope="col" title={prompt}>
                     <span className="story-prompt">{prompt}</span>

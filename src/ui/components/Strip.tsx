@@ -1,3 +1,4 @@
+import { FlipHorizontal2 } from 'lucide-react';
 import type { StripEntry } from '../../worker/protocol.ts';
 import { useStudioStore } from '../StudioContext.tsx';
 import { Info } from './Info.tsx';
@@ -14,7 +15,7 @@ export function Strip({ entries, step }: { readonly entries: readonly StripEntry
         <Info term="strip" label="this strip" />
         <span className="card-note">step {step}</span>
       </div>
-      <div className="strip-scroll" tabIndex={entries.length > 2 ? 0 : -1}>
+      <div className="strip-scroll">
         <div className="strip-grid">
           <span className="strip-title">Image</span>
           <span className="strip-title">Under noise</span>
@@ -25,9 +26,9 @@ export function Strip({ entries, step }: { readonly entries: readonly StripEntry
               <div className="strip-row" key={index}>
                 <figure className="strip-cell">
                   <RgbCanvas image={entry.clean} label={`${name}, clean`} />
-                  <figcaption title={name}>
+                  <figcaption title={entry.flipped ? `${name}, mirrored` : name}>
+                    {entry.flipped && <FlipHorizontal2 size={11} aria-label="mirrored" className="strip-flip" />}
                     {name}
-                    {entry.flipped && ' · mirrored'}
                   </figcaption>
                 </figure>
                 <figure className="strip-cell">

@@ -48,6 +48,12 @@ function RunItem({ run, selected }: { readonly run: StoredRun; readonly selected
   );
 }
 
+/** For a field that appears because somebody asked to type into it. */
+function focusAndSelect(input: HTMLInputElement | null): void {
+  input?.focus();
+  input?.select();
+}
+
 function RunName({ run }: { readonly run: StoredRun }) {
   const [draft, setDraft] = useState<string | null>(null);
   const runRenamed = useStudio((state) => state.runRenamed);
@@ -60,7 +66,12 @@ function RunName({ run }: { readonly run: StoredRun }) {
     return (
       <div className="run-name">
         <h1>{run.name}</h1>
-        <button type="button" className="icon-button" aria-label={`Rename ${run.name}`} onClick={() => setDraft(run.name)}>
+        <button
+          type="button"
+          className="icon-button"
+          aria-label={`Rename ${run.name}`}
+          onClick={() => setDraft(run.name)}
+        >
           <Pencil size={14} aria-hidden="true" />
         </button>
       </div>
@@ -71,8 +82,7 @@ function RunName({ run }: { readonly run: StoredRun }) {
       className="input run-name-input"
       aria-label="New name"
       value={draft}
-      autoFocus
-      onFocus={(event) => event.target.select()}
+      ref={focusAndSelect}
       onChange={(event) => setDraft(event.target.value)}
       onBlur={commit}
       onKeyDown={(event) => {
@@ -91,7 +101,9 @@ function RunDetail({ run }: { readonly run: StoredRun }) {
   const runDeleted = useStudio((state) => state.runDeleted);
   const generateLoraChosen = useStudio((state) => state.generateLoraChosen);
   const roomOpened = useStudio((state) => state.roomOpened);
-  const losses = useWrapped(run.losses);
+  const stored = useWrapped(run.losses);
+  const live = useStudio((state) => state.liveLosses);
+  const losses = isLive ? live : stored;
   const { options } = run;
   const facts: readonly [string, string][] = [
     ['Model', shortModelName(run.modelId)],
@@ -115,7 +127,12 @@ function RunDetail({ run }: { readonly run: StoredRun }) {
             </p>
           </div>
           <div className="run-controls">
-            <button type="button" className="button button-danger-quiet" disabled={isLive} onClick={() => void runDeleted(run.id)}>
+            <button
+              type="button"
+              className="button button-danger-quiet"
+              disabled={isLive}
+              onClick={() => void runDeleted(run.id)}
+            >
               <Trash2 size={14} aria-hidden="true" /> Delete
             </button>
             <button
@@ -147,7 +164,8 @@ function RunDetail({ run }: { readonly run: StoredRun }) {
           ))}
         </dl>
         <p className="export-note">
-          Export saves a <code>.safetensors</code> file that AUTOMATIC1111, Forge, ComfyUI, InvokeAI and diffusers load as it is.
+          Export saves a <code>.safetensors</code> file that AUTOMATIC1111, Forge, ComfyUI, InvokeAI and diffusers load
+          as it is.
         </p>
       </section>
       <LossChart losses={losses} maxTrainSteps={options.maxTrainSteps} />
@@ -168,7 +186,9 @@ export function ExportRoom() {
         <div className="train-empty">
           <LogoMark size={56} />
           <h1>Your LoRAs will live here</h1>
-          <p>Every run is kept in this browser with its samples and its loss, ready to be tried, compared and exported.</p>
+          <p>
+            Every run is kept in this browser with its samples and its loss, ready to be tried, compared and exported.
+          </p>
           <button type="button" className="button button-primary button-large" onClick={() => roomOpened('train')}>
             Go to training
           </button>

@@ -3,8 +3,14 @@ import { Logo } from '../components/Logo.tsx';
 import { useStudio } from '../StudioContext.tsx';
 
 const browsers = [
-  { name: 'Chrome or Edge', detail: 'Version 121 or newer on Windows, macOS, ChromeOS and Android. The safest choice.' },
-  { name: 'Chrome on Linux', detail: 'Open chrome://flags, switch on “Unsafe WebGPU Support” and “Vulkan”, restart the browser.' },
+  {
+    name: 'Chrome or Edge',
+    detail: 'Version 121 or newer on Windows, macOS, ChromeOS and Android. The safest choice.',
+  },
+  {
+    name: 'Chrome on Linux',
+    detail: 'Open chrome://flags, switch on “Unsafe WebGPU Support” and “Vulkan”, restart the browser.',
+  },
   { name: 'Safari', detail: 'Version 26 or newer on macOS, iPadOS and iOS.' },
   { name: 'Firefox', detail: 'Version 141 or newer on Windows, 145 or newer on Macs with Apple silicon.' },
 ];
@@ -20,15 +26,18 @@ export function GpuGate() {
         <Logo />
         <h1>Loratory needs your graphics card, and this browser does not lend it</h1>
         <p className="gate-lead">
-          Everything here runs on your own machine, through a browser feature called WebGPU. It is switched off or missing
-          right now.
+          Everything here runs on your own machine, through a browser feature called WebGPU. It is switched off or
+          missing right now.
         </p>
         <div className="gate-error" role="alert">
           <p>{gpu.error.message}</p>
           {gpu.error.remedy !== '' && <p>{gpu.error.remedy}</p>}
         </div>
         {!isSecureContext && (
-          <p className="gate-hint">This page was opened without encryption. Open it by https:// or on localhost: browsers hide WebGPU elsewhere.</p>
+          <p className="gate-hint">
+            This page was opened without encryption. Open it by https:// or on localhost: browsers hide WebGPU
+            elsewhere.
+          </p>
         )}
         <h2>Where it works</h2>
         <dl className="gate-list">
@@ -40,8 +49,8 @@ export function GpuGate() {
           ))}
         </dl>
         <p className="gate-hint">
-          In any browser, hardware acceleration must be on: look for “Use graphics acceleration when available” in its settings, and
-          keep the graphics driver up to date.
+          In any browser, hardware acceleration must be on: look for “Use graphics acceleration when available” in its
+          settings, and keep the graphics driver up to date.
         </p>
         <div className="gate-actions">
           <button type="button" className="button button-primary button-large" onClick={() => location.reload()}>

@@ -11,7 +11,7 @@ import { useElapsed } from '../hooks/useElapsed.ts';
 import { useStudio } from '../StudioContext.tsx';
 
 /** Pictures pasted anywhere in the room, unless into a text. */
-function usePastedImages(onFiles: (files: readonly File[]) => void): void {
+function usePastedImages(onFiles: (files: readonly File[]) => unknown): void {
   useEffect(() => {
     const paste = (event: ClipboardEvent): void => {
       const files = [...(event.clipboardData?.files ?? [])];
@@ -29,16 +29,25 @@ const ImageCard = memo(function ImageCard({ image }: { readonly image: DatasetIm
   const imageSelectionToggled = useStudio((state) => state.imageSelectionToggled);
   const captionEdited = useStudio((state) => state.captionEdited);
   const imagesRemoved = useStudio((state) => state.imagesRemoved);
-  const [draft, setDraft] = useState(image.caption);
-  // A caption can also change from outside: by a .txt file dropped later.
-  useEffect(() => setDraft(image.caption), [image.caption]);
-  const isEmpty = draft.trim() === '';
+  // Only what is being typed; otherwise the caption itself, which a .txt file dropped later may change.
+  const [draft, setDraft] = useState<string | null>(null);
+  const text = draft ?? image.caption;
+  const isEmpty = text.trim() === '';
   return (
     <li className={selected ? 'image-card image-card-selected' : 'image-card'}>
       <div className="image-frame">
-        <BlobImage blob={image.thumbnail} alt={image.caption === '' ? image.fileName : image.caption} className="image-thumb" />
+        <BlobImage
+          blob={image.thumbnail}
+          alt={image.caption === '' ? image.fileName : image.caption}
+          className="image-thumb"
+        />
         <label className="image-check">
-          <input type="checkbox" checked={selected} onChange={() => imageSelectionToggled(image.id)} aria-label={`Select ${image.fileName}`} />
+          <input
+            type="checkbox"
+            checked={selected}
+            onChange={() => imageSelectionToggled(image.id)}
+            aria-label={`Select ${image.fileName}`}
+          />
         </label>
         <button
           type="button"
@@ -62,10 +71,12 @@ const ImageCard = memo(function ImageCard({ image }: { readonly image: DatasetIm
         aria-label={`Caption of ${image.fileName}`}
         placeholder="What is on the picture?"
         rows={3}
-        value={draft}
+        value={text}
         onChange={(event) => setDraft(event.target.value)}
         onBlur={() => {
-          if (draft !== image.caption) void captionEdited(image.id, draft.trim());
+          const caption = text.trim();
+          if (caption !== image.caption) void captionEdited(image.id, caption);
+          setDraft(null);
         }}
       />
     </li>
@@ -81,7 +92,12 @@ function RefusedFiles() {
       <div className="card-head">
         <TriangleAlert size={15} aria-hidden="true" className="warn-icon" />
         <h3>{plural(refused.length, 'file was', 'files were')} not taken</h3>
-        <button type="button" className="icon-button card-close" aria-label="Dismiss the list" onClick={refusedDismissed}>
+        <button
+          type="button"
+          className="icon-button card-close"
+          aria-label="Dismiss the list"
+          onClick={refusedDismissed}
+        >
           <X size={14} aria-hidden="true" />
         </button>
       </div>
@@ -106,7 +122,7 @@ function AddingProgress() {
   if (adding === null) return null;
   const eta = adding.done === 0 ? null : (elapsed / adding.done) * (adding.total - adding.done);
   return (
-    <div className="card adding" role="status">
+    <output className="card adding">
       <span>
         Reading image {Math.min(adding.done + 1, adding.total)} of {adding.total}
       </span>
@@ -115,14 +131,16 @@ function AddingProgress() {
       <button type="button" className="button button-small" onClick={addingCancelled}>
         Cancel
       </button>
-    </div>
+    </output>
   );
 }
 
 function TriggerWord() {
   const triggerWord = useStudio((state) => state.triggerWord);
   const triggerWordEdited = useStudio((state) => state.triggerWordEdited);
-  const sample = useStudio((state) => state.images.find(({ caption }) => caption !== '')?.caption ?? state.images[0]?.caption);
+  const sample = useStudio(
+    (state) => state.images.find(({ caption }) => caption !== '')?.caption ?? state.images[0]?.caption,
+  );
   const preview = captionWithTrigger(triggerWord, sample ?? 'a dog on the beach');
   return (
     <div className="stack">
@@ -165,7 +183,6 @@ export function ImagesRoom() {
       <aside className="inspector" aria-label="About the images">
         <div className="inspector-scroll">
           <section className="group">
-            <h2>Trigger word</h2>
             <TriggerWord />
           </section>
           <section className="group">
@@ -225,18 +242,26 @@ export function ImagesRoom() {
             <span className="toolbar-hint">or drop and paste them anywhere here</span>
             <span className="toolbar-gap" />
             {selectedIds.size > 0 && (
-              <button type="button" className="button button-danger-quiet" onClick={() => void imagesRemoved([...selectedIds])}>
+              <button
+                type="button"
+                className="button button-danger-quiet"
+                onClick={() => void imagesRemoved([...selectedIds])}
+              >
                 <Trash2 size={14} aria-hidden="true" /> Remove {selectedIds.size}
               </button>
             )}
-            <button type="button" className="button" onClick={() => imageSelectionSet(allSelected ? [] : images.map(({ id }) => id))}>
+            <button
+              type="button"
+              className="button"
+              onClick={() => imageSelectionSet(allSelected ? [] : images.map(({ id }) => id))}
+            >
               {allSelected ? 'Select none' : 'Select all'}
             </button>
           </div>
         )}
         <AddingProgress />
         <RefusedFiles />
-        <ul className="image-grid" aria-label="Training images">
+        <ul className="image-grid" aria-label="Training images" hidden={images.length === 0}>
           {images.map((image) => (
             <ImageCard key={image.id} image={image} />
           ))}

@@ -1,4 +1,15 @@
-import { ArrowRight, Check, ChevronRight, Download as DownloadIcon, HardDrive, Lock, MonitorCheck, Sparkles, Trash2, X } from 'lucide-react';
+import {
+  ArrowRight,
+  Check,
+  ChevronRight,
+  Download as DownloadIcon,
+  HardDrive,
+  Lock,
+  MonitorCheck,
+  Sparkles,
+  Trash2,
+  X,
+} from 'lucide-react';
 import { type FormEvent, useState } from 'react';
 import { formatBytes, formatDate, formatEta, plural, shortModelName } from '../../store/format.ts';
 import { defaultEndpoint, explainEndpoint, parseHubId } from '../../store/hubId.ts';
@@ -7,7 +18,8 @@ import type { StoredModel } from '../../worker/protocol.ts';
 import { ConfirmDialog } from '../components/ConfirmDialog.tsx';
 import { ErrorNote } from '../components/ErrorNote.tsx';
 import { Field, TextField } from '../components/Field.tsx';
-import { Hint, Info } from '../components/Info.tsx';
+import { Info } from '../components/Info.tsx';
+import { NoiseArt } from '../components/NoiseArt.tsx';
 import { ProgressBar } from '../components/ProgressBar.tsx';
 import { useStudio } from '../StudioContext.tsx';
 
@@ -176,7 +188,13 @@ function StoredRow({ model }: { readonly model: StoredModel }) {
   const locked = useStudio((state) => state.isTraining && state.selectedModelId === model.id);
   return (
     <li className={selected ? 'stored stored-selected' : 'stored'}>
-      <button type="button" className="stored-main" aria-pressed={selected} aria-label={`Use ${model.id}`} onClick={() => modelSelected(model.id)}>
+      <button
+        type="button"
+        className="stored-main"
+        aria-pressed={selected}
+        aria-label={`Use ${model.id}`}
+        onClick={() => modelSelected(model.id)}
+      >
         <span className="radio" aria-hidden="true" />
         <span className="stored-name">
           <strong>{shortModelName(model.id)}</strong>
@@ -184,11 +202,9 @@ function StoredRow({ model }: { readonly model: StoredModel }) {
         </span>
       </button>
       {selected && <span className="tag">In use</span>}
-      <Hint text={`Version ${model.revision.slice(0, 8)}, saved ${formatDate(model.savedAt)}`}>
-        <span className="stored-size" tabIndex={0}>
-          {formatBytes(model.bytes)}
-        </span>
-      </Hint>
+      <span className="stored-size" title={`Version ${model.revision.slice(0, 8)}, saved ${formatDate(model.savedAt)}`}>
+        {formatBytes(model.bytes)}
+      </span>
       <ConfirmDialog
         title={`Delete ${shortModelName(model.id)}?`}
         detail={`This frees ${formatBytes(model.bytes)}. Your runs stay, but to use them again the model must be downloaded once more.`}
@@ -225,12 +241,14 @@ export function ModelRoom() {
   const interrupted = useStudio((state) => state.interruptedModelId);
   const downloading = useStudio((state) => state.download !== null);
   const selectedModelId = useStudio((state) => state.selectedModelId);
+  const isFirstVisit = useStudio((state) => state.modelsLoaded && state.models.length === 0 && state.download === null);
   const modelDownloadRequested = useStudio((state) => state.modelDownloadRequested);
   const roomOpened = useStudio((state) => state.roomOpened);
   return (
     <main className="page">
       <div className="page-body">
         <div className="hero">
+          {isFirstVisit && <NoiseArt />}
           <h1>Teach a model your own look</h1>
           <p>
             Pick a base model, drop in your images, and train a LoRA
@@ -244,15 +262,15 @@ export function ModelRoom() {
             ))}
           </ul>
         </div>
-        <div className="choices">
-          <CuratedCard />
-          <HubCard />
-        </div>
         <DownloadCard />
         {modelError !== null && (
           <ErrorNote error={modelError}>
             {interrupted !== null && !downloading && (
-              <button type="button" className="button button-small" onClick={() => void modelDownloadRequested(interrupted)}>
+              <button
+                type="button"
+                className="button button-small"
+                onClick={() => void modelDownloadRequested(interrupted)}
+              >
                 Resume {interrupted}
               </button>
             )}
@@ -261,11 +279,19 @@ export function ModelRoom() {
         {modelError === null && interrupted !== null && !downloading && (
           <div className="card note-row">
             <span>The download of {interrupted} was interrupted. What arrived is kept.</span>
-            <button type="button" className="button button-small" onClick={() => void modelDownloadRequested(interrupted)}>
+            <button
+              type="button"
+              className="button button-small"
+              onClick={() => void modelDownloadRequested(interrupted)}
+            >
               Resume download
             </button>
           </div>
         )}
+        <div className="choices">
+          <CuratedCard />
+          <HubCard />
+        </div>
         {models.length > 0 && (
           <section className="card stored-card" aria-label="Stored models">
             <div className="card-head">

@@ -59,7 +59,8 @@ function GpuChip() {
     info.shaderF16 ? 'Half precision: yes' : 'Half precision: no (slower)',
     info.subgroups ? 'Subgroups: yes' : 'Subgroups: no (slower)',
   ];
-  const warning = 'This is a software GPU: everything works, but very slowly. Turn on hardware acceleration in your browser’s settings.';
+  const warning =
+    'This is a software GPU: everything works, but very slowly. Turn on hardware acceleration in your browser’s settings.';
   return (
     <Hint
       text={

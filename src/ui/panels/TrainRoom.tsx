@@ -34,7 +34,12 @@ function Controls() {
   const running = phase === 'training' || phase === 'sampling';
   return (
     <div className="run-controls">
-      <button type="button" className="button" disabled={busy || phase !== 'training'} onClick={() => void pressed('sampleNow')}>
+      <button
+        type="button"
+        className="button"
+        disabled={busy || phase !== 'training'}
+        onClick={() => void pressed('sampleNow')}
+      >
         <Camera size={14} aria-hidden="true" /> Sample now
       </button>
       {paused ? (
@@ -46,7 +51,12 @@ function Controls() {
           <Pause size={14} fill="currentColor" aria-hidden="true" /> {command === 'pause' ? 'Pausing…' : 'Pause'}
         </button>
       )}
-      <button type="button" className="button" disabled={busy && command !== 'pause'} onClick={() => void pressed('stop')}>
+      <button
+        type="button"
+        className="button"
+        disabled={busy && command !== 'pause'}
+        onClick={() => void pressed('stop')}
+      >
         <Square size={12} fill="currentColor" aria-hidden="true" /> {command === 'stop' ? 'Stopping…' : 'Stop'}
       </button>
     </div>
@@ -70,14 +80,27 @@ function Outcome({ runId }: { readonly runId: string }) {
       >
         <Wand size={14} aria-hidden="true" /> Try it
       </button>
-      <button type="button" className="button button-primary" disabled={exporting} onClick={() => void runExportPressed(runId)}>
+      <button
+        type="button"
+        className="button button-primary"
+        disabled={exporting}
+        onClick={() => void runExportPressed(runId)}
+      >
         <Download size={14} aria-hidden="true" /> {exporting ? 'Exporting…' : 'Export'}
       </button>
     </div>
   );
 }
 
-function Metric({ label, value, children }: { readonly label: string; readonly value: string; readonly children?: ReactNode }) {
+function Metric({
+  label,
+  value,
+  children,
+}: {
+  readonly label: string;
+  readonly value: string;
+  readonly children?: ReactNode;
+}) {
   return (
     <div className="metric">
       <dt>
@@ -108,19 +131,31 @@ function LiveHeader() {
           <h2 data-testid="train-phase">{phaseLabels[phase]}</h2>
           <span className="live-detail">
             {status === null ? 'Waking the engine…' : status.detail}
-            {phase === 'sampling' && status?.progress != null && ` · ${Math.round(status.progress * 100)}%`}
+            {phase === 'sampling' && typeof status?.progress === 'number' && ` · ${Math.round(status.progress * 100)}%`}
           </span>
         </div>
         {isTraining && <Controls />}
         {over && liveRunId !== null && hasRun && <Outcome runId={liveRunId} />}
       </div>
-      <ProgressBar label={preparing ? 'Preparation' : 'Training progress'} value={over && phase === 'finished' ? 1 : share} />
+      <ProgressBar
+        label={preparing ? 'Preparation' : 'Training progress'}
+        value={over && phase === 'finished' ? 1 : share}
+      />
       <dl className="metrics">
         <Metric label="Step" value={step === null ? '–' : `${step.globalStep} / ${step.maxTrainSteps}`} />
-        <Metric label="Time left" value={step === null || over ? '–' : formatEta(step.etaSeconds).replace(' left', '')} />
+        <Metric
+          label="Time left"
+          value={step === null || over ? '–' : formatEta(step.etaSeconds).replace(' left', '')}
+        />
         <Metric label="Speed" value={step === null ? '–' : formatSpeed(step.msPerStep)} />
-        <Metric label="Per step" value={step === null ? '–' : `${Math.round(step.msPerStep).toLocaleString('en')} ms`} />
-        <Metric label="GPU memory" value={step === null ? '–' : `${formatBytes(step.gpuBytes)} · peak ${formatBytes(step.gpuPeakBytes)}`}>
+        <Metric
+          label="Per step"
+          value={step === null ? '–' : `${Math.round(step.msPerStep).toLocaleString('en')} ms`}
+        />
+        <Metric
+          label="GPU memory"
+          value={step === null ? '–' : `${formatBytes(step.gpuBytes)} · peak ${formatBytes(step.gpuPeakBytes)}`}
+        >
           <Info term="gpuMemory" label="GPU memory" />
         </Metric>
       </dl>
@@ -130,7 +165,9 @@ function LiveHeader() {
 
 function LiveChart() {
   const losses = useStudio((state) => state.liveLosses);
-  const maxTrainSteps = useStudio((state) => state.latestStep?.maxTrainSteps ?? (Number(state.trainForm.maxTrainSteps) || 1));
+  const maxTrainSteps = useStudio(
+    (state) => state.latestStep?.maxTrainSteps ?? (Number(state.trainForm.maxTrainSteps) || 1),
+  );
   return <LossChart losses={losses} maxTrainSteps={maxTrainSteps} />;
 }
 
@@ -143,7 +180,9 @@ function LiveStrip() {
           <h3>This step</h3>
           <Info term="strip" label="this strip" />
         </div>
-        <p className="strip-empty">Soon: an image, the same image under noise, and the model’s guess of what is beneath.</p>
+        <p className="strip-empty">
+          Soon: an image, the same image under noise, and the model’s guess of what is beneath.
+        </p>
       </section>
     );
   }
@@ -189,7 +228,17 @@ function LastRun({ runId }: { readonly runId: string }) {
   );
 }
 
-function ReadyCheck({ done, label, detail, onOpen }: { readonly done: boolean; readonly label: string; readonly detail: string; onOpen?: () => void }) {
+function ReadyCheck({
+  done,
+  label,
+  detail,
+  onOpen,
+}: {
+  readonly done: boolean;
+  readonly label: string;
+  readonly detail: string;
+  readonly onOpen?: () => void;
+}) {
   return (
     <li className={done ? 'ready-row ready-row-done' : 'ready-row'}>
       {done ? <Check size={15} strokeWidth={2.5} aria-label="Done" /> : <Circle size={15} aria-label="Not yet" />}
@@ -214,13 +263,28 @@ function BeforeFirstRun() {
       <LogoMark size={56} />
       <h1>Ready when you are</h1>
       <p>
-        Once started, you watch the model guess your images from noise, the loss fall, and a row of test pictures grow every few steps.
-        You can pause or stop at any time and keep what was learned.
+        Once started, you watch the model guess your images from noise, the loss fall, and a row of test pictures grow
+        every few steps. You can pause or stop at any time and keep what was learned.
       </p>
       <ul className="ready-list">
-        <ReadyCheck done={modelId !== null} label="Model" detail={modelId ?? 'none yet'} onOpen={() => roomOpened('model')} />
-        <ReadyCheck done={count > 0} label="Images" detail={count > 0 ? `${count} in the set` : 'none yet'} onOpen={() => roomOpened('images')} />
-        <ReadyCheck done={trigger !== ''} label="Trigger word" detail={trigger === '' ? 'optional, but useful' : trigger} onOpen={() => roomOpened('images')} />
+        <ReadyCheck
+          done={modelId !== null}
+          label="Model"
+          detail={modelId ?? 'none yet'}
+          onOpen={() => roomOpened('model')}
+        />
+        <ReadyCheck
+          done={count > 0}
+          label="Images"
+          detail={count > 0 ? `${count} in the set` : 'none yet'}
+          onOpen={() => roomOpened('images')}
+        />
+        <ReadyCheck
+          done={trigger !== ''}
+          label="Trigger word"
+          detail={trigger === '' ? 'optional, but useful' : trigger}
+          onOpen={() => roomOpened('images')}
+        />
       </ul>
     </div>
   );

@@ -2,7 +2,14 @@ import { ChevronRight, Play, Plus, RotateCcw, X } from 'lucide-react';
 import { useMemo, useState } from 'react';
 import { useShallow } from 'zustand/react/shallow';
 import { shortModelName } from '../../store/format.ts';
-import { matchingPreset, type PresetName, presets, readTrainForm, type TrainField, trainRules } from '../../store/trainForm.ts';
+import {
+  matchingPreset,
+  type PresetName,
+  presets,
+  readTrainForm,
+  type TrainField,
+  trainRules,
+} from '../../store/trainForm.ts';
 import { runNameOf, samplePromptsOf, trainObstacles } from '../../store/training.ts';
 import type { SamplePrompt } from '../../worker/protocol.ts';
 import { TextField } from '../components/Field.tsx';
@@ -42,7 +49,7 @@ function Presets() {
   const presetChosen = useStudio((state) => state.presetChosen);
   const disabled = useStudio((state) => state.isTraining);
   return (
-    <div className="presets" role="group" aria-label="Preset">
+    <fieldset className="presets" aria-label="Preset">
       {(Object.keys(presets) as PresetName[]).map((name) => (
         <button
           key={name}
@@ -56,19 +63,22 @@ function Presets() {
           <span>{presets[name].hint}</span>
         </button>
       ))}
-    </div>
+    </fieldset>
   );
 }
 
 function SamplePrompts() {
-  const prompts = useStudio(useShallow((state) => samplePromptsOf(state).flatMap(({ prompt, seed }) => [prompt, seed])));
+  const prompts = useStudio(
+    useShallow((state) => samplePromptsOf(state).flatMap(({ prompt, seed }) => [prompt, seed])),
+  );
   const isEdited = useStudio((state) => state.editedPrompts !== null);
   const disabled = useStudio((state) => state.isTraining);
   const edited = useStudio((state) => state.samplePromptsEdited);
   // The flat list keeps the selector's result comparable; here it becomes pairs again.
   const list = useMemo(() => {
     const pairs: SamplePrompt[] = [];
-    for (let i = 0; i < prompts.length; i += 2) pairs.push({ prompt: String(prompts[i]), seed: Number(prompts[i + 1]) });
+    for (let i = 0; i < prompts.length; i += 2)
+      pairs.push({ prompt: String(prompts[i]), seed: Number(prompts[i + 1]) });
     return pairs;
   }, [prompts]);
   const change = (index: number, part: Partial<SamplePrompt>): void =>
@@ -118,7 +128,12 @@ function SamplePrompts() {
           <Plus size={13} aria-hidden="true" /> Add prompt
         </button>
         {isEdited && (
-          <button type="button" className="button button-small button-quiet" disabled={disabled} onClick={() => edited(null)}>
+          <button
+            type="button"
+            className="button button-small button-quiet"
+            disabled={disabled}
+            onClick={() => edited(null)}
+          >
             <RotateCcw size={13} aria-hidden="true" /> Suggest again
           </button>
         )}
@@ -141,7 +156,8 @@ function StartFoot() {
         {!isTraining && obstacles.length > 0 && <span className="warn-text">{obstacles.join(' ')}</span>}
         {!isTraining && obstacles.length === 0 && (
           <span>
-            {imageCount} {imageCount === 1 ? 'image' : 'images'}, {steps} steps on <strong>{shortModelName(modelId ?? '')}</strong>
+            {imageCount} {imageCount === 1 ? 'image' : 'images'}, {steps} steps on{' '}
+            <strong>{shortModelName(modelId ?? '')}</strong>
           </span>
         )}
       </p>

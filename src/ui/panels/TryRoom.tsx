@@ -16,7 +16,15 @@ import type { Term } from '../glossary.ts';
 import { useElapsed } from '../hooks/useElapsed.ts';
 import { useStudio } from '../StudioContext.tsx';
 
-function NumberField({ field, term, suffix }: { readonly field: GenerateNumberField; readonly term?: Term; readonly suffix?: string }) {
+function NumberField({
+  field,
+  term,
+  suffix,
+}: {
+  readonly field: GenerateNumberField;
+  readonly term?: Term;
+  readonly suffix?: string;
+}) {
   const value = useStudio((state) => state.generateForm[field]);
   const error = useStudio((state) => generateFormErrors(state.generateForm)[field]);
   const edited = useStudio((state) => state.generateFieldEdited);
@@ -36,7 +44,9 @@ function NumberField({ field, term, suffix }: { readonly field: GenerateNumberFi
 function Prompts() {
   const prompt = useStudio((state) => state.generateForm.prompt);
   const negativePrompt = useStudio((state) => state.generateForm.negativePrompt);
-  const trigger = useStudio((state) => state.runs.find(({ id }) => id === state.generateLora?.runId)?.triggerWord ?? '');
+  const trigger = useStudio(
+    (state) => state.runs.find(({ id }) => id === state.generateLora?.runId)?.triggerWord ?? '',
+  );
   const edited = useStudio((state) => state.generateFieldEdited);
   const generatePressed = useStudio((state) => state.generatePressed);
   const lacksTrigger = trigger !== '' && !prompt.toLowerCase().includes(trigger.toLowerCase());
@@ -46,7 +56,11 @@ function Prompts() {
         label="Prompt"
         hint={
           lacksTrigger ? (
-            <button type="button" className="link" onClick={() => edited('prompt', prompt === '' ? trigger : `${trigger}, ${prompt}`)}>
+            <button
+              type="button"
+              className="link"
+              onClick={() => edited('prompt', prompt === '' ? trigger : `${trigger}, ${prompt}`)}
+            >
               Add the trigger word “{trigger}”
             </button>
           ) : undefined
@@ -56,7 +70,7 @@ function Prompts() {
           <textarea
             {...control}
             className="input"
-            rows={4}
+            rows={3}
             value={prompt}
             placeholder={trigger === '' ? 'a lighthouse at dusk, oil painting' : `${trigger}, a lighthouse at dusk`}
             onChange={(event) => edited('prompt', event.target.value)}
@@ -83,7 +97,9 @@ function Prompts() {
 }
 
 function LoraControls() {
-  const runs = useStudio(useShallow((state) => state.runs.filter((run) => run.modelId === state.selectedModelId && run.globalStep > 0)));
+  const runs = useStudio(
+    useShallow((state) => state.runs.filter((run) => run.modelId === state.selectedModelId && run.globalStep > 0)),
+  );
   const lora = useStudio((state) => state.generateLora);
   const generateLoraChosen = useStudio((state) => state.generateLoraChosen);
   const loraWeightMoved = useStudio((state) => state.loraWeightMoved);
@@ -92,7 +108,12 @@ function LoraControls() {
     <div className="lora-box">
       <Field label="LoRA" term="lora" hint={runs.length === 0 ? 'Train one, and it can be chosen here.' : undefined}>
         {(control) => (
-          <select {...control} className="select" value={lora?.runId ?? ''} onChange={(event) => generateLoraChosen(event.target.value || null)}>
+          <select
+            {...control}
+            className="select"
+            value={lora?.runId ?? ''}
+            onChange={(event) => generateLoraChosen(event.target.value || null)}
+          >
             <option value="">None: the plain model</option>
             {runs.map((run) => (
               <option key={run.id} value={run.id}>
@@ -195,10 +216,17 @@ function GenerateFoot() {
       <div className="inspector-foot">
         <div className="foot-progress">
           <span>{progress === null ? 'Getting ready…' : `Step ${progress.step} of ${progress.numInferenceSteps}`}</span>
-          <span>{progress === null ? (elapsed < 1 ? '' : formatDuration(elapsed)) : formatEta(progress.etaSeconds)}</span>
+          <span>
+            {progress === null ? (elapsed < 1 ? '' : formatDuration(elapsed)) : formatEta(progress.etaSeconds)}
+          </span>
         </div>
         <ProgressBar label="Drawing" value={progress === null ? null : progress.step / progress.numInferenceSteps} />
-        <button type="button" className="button button-large button-wide" disabled={generating.cancelling} onClick={generateCancelled}>
+        <button
+          type="button"
+          className="button button-large button-wide"
+          disabled={generating.cancelling}
+          onClick={generateCancelled}
+        >
           <X size={15} aria-hidden="true" /> {generating.cancelling ? 'Cancelling…' : 'Cancel'}
         </button>
       </div>
@@ -207,8 +235,15 @@ function GenerateFoot() {
   return (
     <div className="inspector-foot">
       {!hasModel && <p className="foot-fact warn-text">Choose a model first.</p>}
-      {hasModel && isTraining && <p className="foot-fact">A run is training: pause it for the picture to come quickly.</p>}
-      <button type="button" className="button button-primary button-large button-wide" disabled={!hasModel || !valid} onClick={generatePressed}>
+      {hasModel && isTraining && (
+        <p className="foot-fact">A run is training: pause it for the picture to come quickly.</p>
+      )}
+      <button
+        type="button"
+        className="button button-primary button-large button-wide"
+        disabled={!hasModel || !valid}
+        onClick={generatePressed}
+      >
         <Wand size={15} aria-hidden="true" /> Generate
       </button>
     </div>
@@ -234,7 +269,10 @@ function ResultView() {
       <div className="try-empty">
         <LogoMark size={56} />
         <h1>{busy ? 'Drawing…' : 'Your first picture appears here'}</h1>
-        <p>Write a prompt, choose a LoRA, press Generate. Then move the slider: the same seed is drawn again with more or less of it.</p>
+        <p hidden={busy}>
+          Write a prompt, choose a LoRA, press Generate. Then move the slider: the same seed is drawn again with more or
+          less of it.
+        </p>
       </div>
     );
   }
@@ -248,8 +286,8 @@ function ResultView() {
         <div className="result-text">
           <p title={request.prompt}>{request.prompt === '' ? 'no prompt' : request.prompt}</p>
           <p className="result-facts">
-            {describeLora(picture)} · seed {request.seed} · {request.numInferenceSteps} steps · {picture.width} × {picture.height} ·{' '}
-            {formatDuration(picture.milliseconds / 1000)}
+            {describeLora(picture)} · seed {request.seed} · {request.numInferenceSteps} steps · {picture.width} ×{' '}
+            {picture.height} · {formatDuration(picture.milliseconds / 1000)}
           </p>
         </div>
         <button type="button" className="button" onClick={() => reuse(picture.id)}>
@@ -297,15 +335,12 @@ export function TryRoom() {
       <aside className="inspector" aria-label="Picture settings">
         <div className="inspector-scroll">
           <section className="group">
-            <h2>Prompt</h2>
             <Prompts />
           </section>
           <section className="group">
-            <h2>Your LoRA</h2>
             <LoraControls />
           </section>
           <section className="group">
-            <h2>Picture</h2>
             <Settings />
           </section>
         </div>

@@ -1,0 +1,244 @@
+// Plan: over a scripted client, the store's promises to the UI: captions from .txt files, undo that keeps the order,
+// live losses by step, default prompts and names, obstacles, downloads that end in a selected model, slider redraws.
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { RemoteError, toPlainError } from '../core/errors.ts';
+import { invariant } from '../core/invariant.ts';
+import type { RequestOptions, StudioClient } from '../worker/client.ts';
+import type { DatasetImage, Events, EventType, Requests, RequestType, StoredRun } from '../worker/protocol.ts';
+import { createStudioStore } from './createStudioStore.ts';
+import { initialTrainForm, readTrainForm } from './trainForm.ts';
+import { runNameOf, samplePromptsOf, trainObstacles } from './training.ts';
+
+type Answers = {
+  [T in RequestType]?: (payload: Requests[T][0], options?: RequestOptions) => Requests[T][1] | Promise<Requests[T][1]>;
+};
+
+function setUp(answers: Answers = {}) {
+  const calls: { type: string; payload: unknown }[] = [];
+  const handlers = new Map<string, ((payload: never) => void)[]>();
+  const client: StudioClient = {
+    request: async (type, payload, options) => {
+      calls.push({ type, payload });
+      const answer = answers[type];
+      invariant(answer !== undefined, `no answer for ${type}`);
+      return answer(payload, options);
+    },
+    on: (type, handler) => {
+      handlers.set(type, [...(handlers.get(type) ?? []), (payload) => handler(payload, null)]);
+      return () => undefined;
+    },
+    onCrash: () => () => undefined,
+  };
+  const emit = <T extends EventType>(type: T, payload: Events[T]): void =>
+    handlers.get(type)?.forEach((handler) => handler(payload as never));
+  return { store: createStudioStore(client), calls, emit };
+}
+
+function image(id: string, caption = ''): DatasetImage {
+  return { id, fileName: `${id}.png`, width: 64, height: 64, caption, thumbnail: new Blob() };
+}
+
+function run(id: string, name: string): StoredRun {
+  const options = readTrainForm(initialTrainForm, []).options;
+  invariant(options !== null, 'the initial form is valid');
+  return {
+    id,
+    name,
+    modelId: 'a/b',
+    triggerWord: '',
+    startedAt: 1,
+    finishedAt: 2,
+    globalStep: 600,
+    options,
+    imageCount: 1,
+    losses: [1],
+  };
+}
+
+const text = (name: string, content: string): File => new File([content], name, { type: 'text/plain' });
+
+let frames: (() => void)[] = [];
+beforeEach(() => {
+  frames = [];
+  vi.stubGlobal('requestAnimationFrame', (callback: () => void) => frames.push(callback));
+});
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.useRealTimers();
+});
+
+describe('images', () => {
+  it('sends captions with their images, captions present images, and names orphans', async () => {
+    const { store, calls } = setUp({
+      'dataset.add': ({ captions }) => ({ added: [image('b', captions['b'])], refused: [] }),
+      'dataset.caption': () => null,
+    });
+    store.setState({ images: [image('a')] });
+    await store
+      .getState()
+      .imagesDropped([
+        new File(['x'], 'b.png'),
+        text('b.txt', ' a bee \n'),
+        text('a.txt', 'an ant'),
+        text('c.txt', 'a cat'),
+      ]);
+    expect(store.getState().images.map(({ caption }) => caption)).toEqual(['an ant', 'a bee']);
+    expect(calls.filter(({ type }) => type === 'dataset.caption')).toEqual([
+      { type: 'dataset.caption', payload: { id: 'a', caption: 'an ant' } },
+    ]);
+    const [refused] = store.getState().refused;
+    expect(refused?.fileName).toBe('c.txt');
+    expect(refused?.error.message).toBe('No image is called like c.txt.');
+    expect(refused?.error.remedy).toContain('c.png and c.txt');
+    expect(store.getState().adding).toBeNull();
+  });
+
+  it('removes at once and undoes in the old order', async () => {
+    const { store } = setUp({
+      'dataset.remove': () => null,
+      'dataset.restore': ({ ids }) => ids.map((id) => image(id)),
+    });
+    store.setState({ images: ['a', 'b', 'c'].map((id) => image(id)), selectedImageIds: new Set(['b']) });
+    await store.getState().imagesRemoved(['b']);
+    expect(store.getState().images.map(({ id }) => id)).toEqual(['a', 'c']);
+    expect(store.getState().selectedImageIds.size).toBe(0);
+    const toast = store.getState().toasts.at(-1);
+    expect(toast?.title).toBe('1 image removed');
+    toast?.action?.run();
+    await vi.waitFor(() => expect(store.getState().images.map(({ id }) => id)).toEqual(['a', 'b', 'c']));
+  });
+
+  it('takes a caption back that could not be saved', async () => {
+    const { store } = setUp({
+      'dataset.caption': () => {
+        throw new RemoteError(toPlainError(new Error('disk full')));
+      },
+    });
+    store.setState({ images: [image('a', 'before')] });
+    await store.getState().captionEdited('a', 'after');
+    expect(store.getState().images[0]?.caption).toBe('before');
+    expect(store.getState().toasts.at(-1)).toMatchObject({ kind: 'error', title: 'The caption could not be saved' });
+  });
+});
+
+describe('training', () => {
+  it('names what is missing, suggests name and prompts, and then starts with them', async () => {
+    const { store, calls } = setUp({ 'train.start': () => run('r', 'sks 2'), 'runs.list': () => [run('r', 'sks 2')] });
+    expect(trainObstacles(store.getState())).toEqual(['Choose a model first.', 'Add at least one image.']);
+    await store.getState().trainPressed();
+    expect(calls).toEqual([]);
+
+    store.setState({
+      selectedModelId: 'a/b',
+      images: [image('i', 'a dog')],
+      triggerWord: 'sks',
+      runs: [run('old', 'sks')],
+    });
+    expect(trainObstacles(store.getState())).toEqual([]);
+    expect(runNameOf(store.getState())).toBe('sks 2');
+    expect(samplePromptsOf(store.getState()).map(({ prompt }) => prompt)).toEqual(['sks, a dog', 'sks']);
+    await store.getState().trainPressed();
+    expect(calls[0]).toMatchObject({
+      type: 'train.start',
+      payload: { modelId: 'a/b', name: 'sks 2', triggerWord: 'sks', images: [{ id: 'i', caption: 'a dog' }] },
+    });
+    expect(store.getState()).toMatchObject({ isTraining: false, liveRunId: 'r', trainError: null });
+  });
+
+  it('keeps losses by step and updates once a frame', () => {
+    const { store, emit } = setUp();
+    const updates = vi.fn<() => void>();
+    store.subscribe(updates);
+    const step = (globalStep: number, loss: number): void =>
+      emit('train.step', {
+        runId: 'r',
+        globalStep,
+        maxTrainSteps: 9,
+        loss,
+        learningRate: 1e-4,
+        msPerStep: 1,
+        etaSeconds: 1,
+        gpuBytes: 1,
+        gpuPeakBytes: 1,
+        strip: [],
+      });
+    step(1, 0.1);
+    step(2, 0.2);
+    step(2, 0.3);
+    expect(updates).not.toHaveBeenCalled();
+    frames.forEach((frame) => frame());
+    expect(updates).toHaveBeenCalledTimes(1);
+    expect(store.getState().liveLosses.values).toEqual([0.1, 0.3]);
+    expect(store.getState().latestStep?.globalStep).toBe(2);
+  });
+
+  it('orders sample rows by step and keeps an error for the panel', async () => {
+    const { store, emit } = setUp({
+      'train.start': () => {
+        throw new RemoteError(toPlainError(new Error('no memory')));
+      },
+      'runs.list': () => [],
+    });
+    for (const globalStep of [200, 100, 200]) emit('train.sample', { runId: 'r', globalStep, images: [] });
+    expect(store.getState().samplesByRun['r']?.map((row) => row.globalStep)).toEqual([100, 200]);
+    store.setState({ selectedModelId: 'a/b', images: [image('i')] });
+    await store.getState().trainPressed();
+    expect(store.getState()).toMatchObject({ isTraining: false, trainError: { message: 'no memory' } });
+  });
+});
+
+describe('models', () => {
+  it('selects a model once it is there, and offers to resume one that is not', async () => {
+    let fail = true;
+    const model = { id: 'a/b', revision: 'c0ffee', bytes: 9, savedAt: 1 };
+    const { store, calls, emit } = setUp({
+      'models.download': () => {
+        emit('download.progress', { modelId: 'a/b', file: 'x', loadedBytes: 5, totalBytes: 9, bytesPerSecond: 1 });
+        frames.forEach((frame) => frame());
+        if (fail) throw new RemoteError(toPlainError(new Error('offline')));
+        return model;
+      },
+      'models.list': () => [model],
+      'storage.info': () => ({ usageBytes: 1, quotaBytes: 2, persisted: true }),
+    });
+    await store.getState().modelDownloadRequested('a/b');
+    expect(store.getState()).toMatchObject({
+      download: null,
+      interruptedModelId: 'a/b',
+      modelError: { message: 'offline' },
+    });
+    fail = false;
+    store.getState().accessTokenEdited('hf_secret');
+    await store.getState().modelDownloadRequested('a/b');
+    expect(store.getState()).toMatchObject({ selectedModelId: 'a/b', interruptedModelId: null, modelError: null });
+    const requests = calls.filter(({ type }) => type === 'models.download').map(({ payload }) => payload);
+    expect(requests).toEqual([
+      { id: 'a/b', endpoint: 'https://huggingface.co' },
+      { id: 'a/b', endpoint: 'https://huggingface.co', token: 'hf_secret' },
+    ]);
+  });
+});
+
+describe('trying', () => {
+  it('redraws when the slider comes to rest, same seed, newest weight only', async () => {
+    vi.useFakeTimers();
+    const { store, calls } = setUp({ generate: () => ({ png: new Blob(), width: 64, height: 64, milliseconds: 5 }) });
+    store.setState({ selectedModelId: 'a/b', runs: [run('r', 'mine')] });
+    store.getState().generateLoraChosen('r');
+    store.getState().loraWeightMoved(0.5);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(calls).toEqual([]);
+    store.getState().generatePressed();
+    await vi.advanceTimersByTimeAsync(1);
+    for (const weight of [0.6, 0.7, 0.8]) store.getState().loraWeightMoved(weight);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(calls.map(({ payload }) => payload)).toMatchObject([
+      { seed: 42, loras: [{ runId: 'r', weight: 0.5 }] },
+      { seed: 42, loras: [{ runId: 'r', weight: 0.8 }] },
+    ]);
+    const { pictures, shownPictureId, generating } = store.getState();
+    expect(pictures.map(({ loraName }) => loraName)).toEqual(['mine', 'mine']);
+    expect(shownPictureId).toBe(pictures[1]?.id);
+    expect(generating).toBeNull();
+  });
+});
