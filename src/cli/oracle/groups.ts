@@ -12,7 +12,7 @@ import {
   resizeShorterSide,
   toModelRange,
 } from '../../dataset/preprocess.ts';
-import { add, readTensor, tensor, tidy, type Tensor } from '../../gpu/ops.ts';
+import { keep, readTensor, tensor, tidy, type Tensor } from '../../gpu/ops.ts';
 import { encodePrompts } from '../../latents/embeddings.ts';
 import { sampleLatents } from '../../latents/cache.ts';
 import { checkpointedGradients } from '../../nn/segments.ts';
@@ -76,7 +76,7 @@ async function replayUNet({ models, check, input }: Replay): Promise<boolean> {
   const unet = await models.unet();
   const taps = new Map<string, Tensor>();
   unet.tap = (name, value) => {
-    if (check.hasRole(`tap.${name}`)) taps.set(name, add(value, zerosLike(value)));
+    if (check.hasRole(`tap.${name}`)) taps.set(name, keep(value.clone()));
   };
   try {
     await compareUNet(await models.unet(), { check, input }, () => {});
@@ -123,7 +123,7 @@ async function replayVae({ models, oracleCase, check, input }: Replay): Promise<
   const [n, , h, w] = latents.shape as [number, number, number, number];
   const taps = new Map<string, Tensor>();
   vae.tap = (name, value) => {
-    if (check.hasRole(`tap.${name}`)) taps.set(name, add(value, zerosLike(value)));
+    if (check.hasRole(`tap.${name}`)) taps.set(name, keep(value.clone()));
   };
   try {
     const image = await vae.decode(
@@ -458,10 +458,6 @@ function nhwcShape([, c = 0, h = 0, w = 0]: readonly number[]): [number, number,
 
 function perSample(values: ArrayLike<number>, n: number): number[] {
   return Array.from({ length: n }, (_, i) => values[Math.min(i, values.length - 1)]!);
-}
-
-function zerosLike(value: Tensor): Tensor {
-  return tensor(new Float32Array(value.size), value.shape);
 }
 
 /** A tensor's values as the oracle records them: images NCHW, tokens and vectors as they are. */
