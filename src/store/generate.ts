@@ -117,7 +117,8 @@ export function createGenerateSlice({ client, set, get }: SliceContext): Generat
     loraWeightMoved: (weight) => {
       set(({ generateLora }) => (generateLora === null ? {} : { generateLora: { ...generateLora, weight } }));
       clearTimeout(redraw);
-      // Nothing to compare with before the first picture: then moving only sets the weight.
+      // Nothing to compare with before the first picture, nothing to draw with during a run: then it only sets the weight.
+      if (get().isTraining) return;
       if (get().pictures.length > 0 || get().generating !== null) redraw = setTimeout(draw, redrawDelayMs);
     },
     generatePressed: () => {

@@ -51,12 +51,7 @@ function Controls() {
           <Pause size={14} fill="currentColor" aria-hidden="true" /> {command === 'pause' ? 'Pausing…' : 'Pause'}
         </button>
       )}
-      <button
-        type="button"
-        className="button"
-        disabled={busy && command !== 'pause'}
-        onClick={() => void pressed('stop')}
-      >
+      <button type="button" className="button" disabled={busy} onClick={() => void pressed('stop')}>
         <Square size={12} fill="currentColor" aria-hidden="true" /> {command === 'stop' ? 'Stopping…' : 'Stop'}
       </button>
     </div>

@@ -206,7 +206,7 @@ function GenerateFoot() {
   const generating = useStudio((state) => state.generating);
   const hasModel = useStudio((state) => state.selectedModelId !== null);
   const valid = useStudio((state) => Object.keys(generateFormErrors(state.generateForm)).length === 0);
-  const isTraining = useStudio((state) => state.isTraining && state.trainStatus?.phase !== 'paused');
+  const isTraining = useStudio((state) => state.isTraining);
   const generatePressed = useStudio((state) => state.generatePressed);
   const generateCancelled = useStudio((state) => state.generateCancelled);
   const elapsed = useElapsed(generating?.startedAt ?? null);
@@ -236,12 +236,14 @@ function GenerateFoot() {
     <div className="inspector-foot">
       {!hasModel && <p className="foot-fact warn-text">Choose a model first.</p>}
       {hasModel && isTraining && (
-        <p className="foot-fact">A run is training: pause it for the picture to come quickly.</p>
+        <p className="foot-fact">
+          The GPU is busy training. Pictures can be drawn once the run is finished or stopped.
+        </p>
       )}
       <button
         type="button"
         className="button button-primary button-large button-wide"
-        disabled={!hasModel || !valid}
+        disabled={!hasModel || !valid || isTraining}
         onClick={generatePressed}
       >
         <Wand size={15} aria-hidden="true" /> Generate
