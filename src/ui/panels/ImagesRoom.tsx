@@ -232,7 +232,7 @@ export function ImagesRoom() {
             <button type="button" className="button button-primary button-large" onClick={open}>
               <FolderOpen size={15} aria-hidden="true" /> Choose files
             </button>
-            <p className="drop-kinds">PNG, JPEG, WebP · captions as .txt files of the same name</p>
+            <p className="drop-kinds">PNG, JPEG, WebP, GIF, AVIF · captions as .txt files of the same name</p>
           </div>
         ) : (
           <div className="toolbar" role="toolbar" aria-label="Image tools">
