@@ -12,7 +12,7 @@ struct Params {
 };
 @group(0) @binding(0) var<storage, read_write> y: array<vec4f>;
 @group(0) @binding(1) var<storage, read> source: array<vec4f>;
-@group(0) @binding(2) var<storage, read> source_scalars: array<f32>; // instead of `source`, for odd channel counts
+@group(0) @binding(2) var<storage, read> source_scalars: array<f32>; // instead of `source` where not ALIGNED: the channels are no multiple of 4
 @group(0) @binding(3) var<storage, read> w: array<weight4>;
 @group(0) @binding(4) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(5) var<storage, read> time: array<vec4f>;
@@ -38,28 +38,31 @@ fn parity_of(index: u32) -> Parity {
   return Parity(vec2u(), 1u, size, vec2u(), 1u, vec2u(params.kernel), -vec2i(padding));
 }
 
-/// Image, y and x of the source pixel of a row at tap 0; image -1 beyond the last row.
+/// Image, y and x of the source pixel of a row at tap 0; beyond the last row, those of the last, whose sums are not written.
 fn source_pixel(row: u32) -> vec3i {
   let per_image = parity.size.x * parity.size.y;
-  if (row >= params.images * per_image) { return vec3i(-1); }
-  let position = vec2i(vec2u(row % per_image / parity.size.y, row % parity.size.y));
+  let known = min(row, params.images * per_image - 1u);
+  let position = vec2i(vec2u(known % per_image / parity.size.y, known % parity.size.y));
   let source_step = select(i32(params.stride), 1, BACKWARD);
-  return vec3i(i32(row / per_image), position * source_step + parity.origin);
+  return vec3i(i32(known / per_image), position * source_step + parity.origin);
 }
 
+/// Four channels of a source pixel; zero in the padding.
 fn source_quad(pixel: vec3i, shift: vec2i, c4: u32) -> vec4f {
-  let at = pixel.yz + shift;
-  if (pixel.x < 0 || any(at < vec2i()) || any(at >= vec2i(vec2u(params.source_height, params.source_width)))) { return vec4f(); }
-  let index = (u32(pixel.x) * params.source_height + u32(at.x)) * params.source_width + u32(at.y);
-  if (params.source_channels % 4u == 0u) { return source[index * (params.source_channels / 4u) + c4]; }
-  let c = c4 * 4u;
-  let base = index * params.source_channels + c;
-  let left = params.source_channels - c;
-  var quad = vec4f(source_scalars[base], 0.0, 0.0, 0.0);
-  if (left > 1u) { quad.y = source_scalars[base + 1u]; }
-  if (left > 2u) { quad.z = source_scalars[base + 2u]; }
-  if (left > 3u) { quad.w = source_scalars[base + 3u]; }
-  return quad;
+  let last = vec2i(vec2u(params.source_height, params.source_width)) - 1;
+  let wanted = pixel.yz + shift;
+  let at = clamp(wanted, vec2i(), last);
+  let index = u32((pixel.x * (last.x + 1) + at.x) * (last.y + 1) + at.y);
+  var quad: vec4f;
+  if (ALIGNED) {
+    quad = source[index * (params.source_channels / 4u) + c4];
+  } else {
+    // The weights of the channels beyond the last are zero, but what is read there need not be finite.
+    let c = c4 * 4u + vec4u(0u, 1u, 2u, 3u);
+    let i = index * params.source_channels + min(c, vec4u(params.source_channels - 1u));
+    quad = select(vec4f(), vec4f(source_scalars[i.x], source_scalars[i.y], source_scalars[i.z], source_scalars[i.w]), c < vec4u(params.source_channels));
+  }
+  return select(vec4f(), quad, all(wanted == at));
 }
 
 fn tile_output(row: u32, quad: u32, sum: vec4f) {
@@ -97,30 +100,24 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) local:
   let p2 = source_pixel(m + 2u);
   let p3 = source_pixel(m + 3u);
   for (var first = 0u; first < quads; first += TILE_DEPTH / 4u) {
-    let k4 = first + k_quad;
+    let k4 = min(first + k_quad, quads - 1u); // beyond the last, nothing is multiplied
     let tap_index = k4 / depth4;
     let c4 = k4 % depth4;
     let tap = vec2u(tap_index / chosen.taps.y, tap_index % chosen.taps.y);
     let shift = select(vec2i(tap), -vec2i(tap), BACKWARD);
-    if (k4 < quads) {
-      tile_put_left(k_quad, quad, source_quad(p0, shift, c4), source_quad(p1, shift, c4), source_quad(p2, shift, c4), source_quad(p3, shift, c4));
-    }
+    tile_put_left(k_quad, quad, source_quad(p0, shift, c4), source_quad(p1, shift, c4), source_quad(p2, shift, c4), source_quad(p3, shift, c4));
     if (BACKWARD) {
-      if (k4 < quads) {
-        // The weights' rows are this kernel's columns.
-        let n = tile.x * TILE + quad * 4u;
-        let weight_tap = chosen.first_tap + tap * chosen.tap_step;
-        let row = (weight_tap.x * params.kernel + weight_tap.y) * params.channels + n;
-        if (n < params.channels) {
-          tile_put_right(k_quad, quad, weight4_to_f32(w[row * depth4 + c4]), weight4_to_f32(w[(row + 1u) * depth4 + c4]),
-            weight4_to_f32(w[(row + 2u) * depth4 + c4]), weight4_to_f32(w[(row + 3u) * depth4 + c4]));
-        }
-      }
+      // The weights' rows are this kernel's columns.
+      let weight_tap = chosen.first_tap + tap * chosen.tap_step;
+      let n = min(tile.x * TILE + quad * 4u, params.channels - 4u);
+      let at = ((weight_tap.x * params.kernel + weight_tap.y) * params.channels + n) * depth4 + c4;
+      tile_put_right(k_quad, quad, weight4_to_f32(w[at]), weight4_to_f32(w[at + depth4]),
+        weight4_to_f32(w[at + 2u * depth4]), weight4_to_f32(w[at + 3u * depth4]));
     } else {
-      let n4 = tile_origin.y + (index & 15u);
+      let n4 = min(tile_origin.y + (index & 15u), width4 - 1u);
       for (var i = index; i < 256u; i += 64u) {
-        let k = first * 4u + (i >> 4u);
-        if (k < quads * 4u && n4 < width4) { tile_right[i] = weight4_to_f32(w[k * width4 + n4]); }
+        let k = min(first * 4u + (i >> 4u), quads * 4u - 1u);
+        tile_right[i] = weight4_to_f32(w[k * width4 + n4]);
       }
     }
     workgroupBarrier();

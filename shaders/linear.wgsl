@@ -1,7 +1,7 @@
-// y[rows, outFeatures] = x W^T + bias + residual + (t B^T by column group), W f16 [outFeatures, inFeatures]; needs tile.wgsl.
-// t = scale * x A^T comes from lora_down; group g = outFeatures / groups columns that use ranks g * rank ... of t.
+// y[rows, out_features] = x W^T + bias + residual + (t B^T by column group), W f16 [out_features, in_features]; needs tile.wgsl.
+// t = scale * x A^T comes from lora_down; group g = out_features / groups columns that use ranks g * rank ... of t.
 // Without a branch, rank = 0. These are no compile-time constants: one pipeline is compiled for all linear layers of a model.
-struct Params { rows: u32, outFeatures: u32, inFeatures: u32, groups: u32, rank: u32, has_bias: u32, has_residual: u32 };
+struct Params { rows: u32, out_features: u32, in_features: u32, groups: u32, rank: u32, has_bias: u32, has_residual: u32 };
 @group(0) @binding(0) var<storage, read_write> y: array<vec4f>;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read> w: array<weight4>;
@@ -13,48 +13,35 @@ struct Params { rows: u32, outFeatures: u32, inFeatures: u32, groups: u32, rank:
 
 var<private> tile_origin: vec2u; // row, column / 4
 
+// What lies beyond the last row, column, feature or rank repeats the last: it is never multiplied, or its sum never written.
 fn x_quad(row: u32, k4: u32) -> vec4f {
-  let depth4 = params.inFeatures / 4u;
-  if (row < params.rows && k4 < depth4) { return x[row * depth4 + k4]; }
-  return vec4f();
+  let depth4 = params.in_features / 4u;
+  return x[min(row, params.rows - 1u) * depth4 + min(k4, depth4 - 1u)];
 }
 
 fn w_quad(column: u32, k4: u32) -> vec4f {
-  let depth4 = params.inFeatures / 4u;
-  if (column < params.outFeatures && k4 < depth4) { return weight4_to_f32(w[column * depth4 + k4]); }
-  return vec4f();
+  let depth4 = params.in_features / 4u;
+  return weight4_to_f32(w[min(column, params.out_features - 1u) * depth4 + min(k4, depth4 - 1u)]);
 }
 
-/// Ranks r .. r + 3 of one group in one row of t; zero beyond the group's ranks.
+/// Ranks r .. r + 3 of one group in one row of t.
 fn t_quad(row: u32, group: u32, r: u32) -> vec4f {
-  var quad = vec4f();
-  if (row < params.rows) {
-    let at = (row * params.groups + group) * params.rank + r;
-    if (r < params.rank) { quad.x = t[at]; }
-    if (r + 1u < params.rank) { quad.y = t[at + 1u]; }
-    if (r + 2u < params.rank) { quad.z = t[at + 2u]; }
-    if (r + 3u < params.rank) { quad.w = t[at + 3u]; }
-  }
-  return quad;
+  let start = (min(row, params.rows - 1u) * params.groups + group) * params.rank;
+  let at = start + min(vec4u(r, r + 1u, r + 2u, r + 3u), vec4u(params.rank - 1u));
+  return vec4f(t[at.x], t[at.y], t[at.z], t[at.w]);
 }
 
 /// Ranks r .. r + 3 of one column of B; zero where the column belongs to another group, so that a tile may straddle groups.
 fn b_quad(column: u32, group: u32, r: u32) -> vec4f {
-  var quad = vec4f();
-  if (column < params.outFeatures && column / (params.outFeatures / params.groups) == group) {
-    let at = column * params.rank + r;
-    if (r < params.rank) { quad.x = b[at]; }
-    if (r + 1u < params.rank) { quad.y = b[at + 1u]; }
-    if (r + 2u < params.rank) { quad.z = b[at + 2u]; }
-    if (r + 3u < params.rank) { quad.w = b[at + 3u]; }
-  }
-  return quad;
+  let known = min(column, params.out_features - 1u);
+  let at = known * params.rank + min(vec4u(r, r + 1u, r + 2u, r + 3u), vec4u(params.rank - 1u));
+  return select(vec4f(), vec4f(b[at.x], b[at.y], b[at.z], b[at.w]), known / (params.out_features / params.groups) == group);
 }
 
 fn tile_output(row: u32, quad: u32, sum: vec4f) {
   let m = tile_origin.x + row;
   let n4 = tile_origin.y + quad;
-  let width4 = params.outFeatures / 4u;
+  let width4 = params.out_features / 4u;
   if (m >= params.rows || n4 >= width4) { return; }
   var value = sum;
   if (params.has_bias != 0u) { value += bias[n4]; }
@@ -70,14 +57,14 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) local:
   let quad = index >> 2u;
   let m = tile.y * TILE + quad * 4u;
   let n = tile.x * TILE + quad * 4u;
-  let steps = (params.inFeatures + TILE_DEPTH - 1u) / TILE_DEPTH;
+  let steps = (params.in_features + TILE_DEPTH - 1u) / TILE_DEPTH;
   var lora_steps = 0u;
   var steps_per_group = 1u;
   var first_group = 0u;
   if (params.rank > 0u) {
     // The branch is the same product once more, with the rank as its depth, for each group that the tile touches.
-    let width = params.outFeatures / params.groups;
-    let last = min(tile.x * TILE + TILE, params.outFeatures) - 1u;
+    let width = params.out_features / params.groups;
+    let last = min(tile.x * TILE + TILE, params.out_features) - 1u;
     steps_per_group = (params.rank + TILE_DEPTH - 1u) / TILE_DEPTH;
     first_group = tile.x * TILE / width;
     lora_steps = (last / width - first_group + 1u) * steps_per_group;
@@ -86,7 +73,7 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) local:
     var depth: u32;
     if (step < steps) {
       let k4 = step * TILE_DEPTH / 4u + depth4;
-      depth = min(TILE_DEPTH, params.inFeatures - step * TILE_DEPTH);
+      depth = min(TILE_DEPTH, params.in_features - step * TILE_DEPTH);
       tile_put_left(depth4, quad, x_quad(m, k4), x_quad(m + 1u, k4), x_quad(m + 2u, k4), x_quad(m + 3u, k4));
       tile_put_right(depth4, quad, w_quad(n, k4), w_quad(n + 1u, k4), w_quad(n + 2u, k4), w_quad(n + 3u, k4));
     } else {

@@ -53,23 +53,29 @@ fn tile_multiply(local: vec2u, depth: u32) {
 }
 
 /// Calls the kernel's `tile_output(row, quad, sum)` for each output of this invocation: row and column / 4 within the tile.
+/// A loop with a switch, as sixteen inlined calls take drivers seconds to compile.
 fn tile_finish(local: vec2u) {
-  let row = local.y * 4u;
-  let quad = local.x;
-  tile_output(row, quad, tile_sums[0]);
-  tile_output(row, quad + 8u, tile_sums[1]);
-  tile_output(row + 1u, quad, tile_sums[2]);
-  tile_output(row + 1u, quad + 8u, tile_sums[3]);
-  tile_output(row + 2u, quad, tile_sums[4]);
-  tile_output(row + 2u, quad + 8u, tile_sums[5]);
-  tile_output(row + 3u, quad, tile_sums[6]);
-  tile_output(row + 3u, quad + 8u, tile_sums[7]);
-  tile_output(row + 32u, quad, tile_sums[8]);
-  tile_output(row + 32u, quad + 8u, tile_sums[9]);
-  tile_output(row + 33u, quad, tile_sums[10]);
-  tile_output(row + 33u, quad + 8u, tile_sums[11]);
-  tile_output(row + 34u, quad, tile_sums[12]);
-  tile_output(row + 34u, quad + 8u, tile_sums[13]);
-  tile_output(row + 35u, quad, tile_sums[14]);
-  tile_output(row + 35u, quad + 8u, tile_sums[15]);
+  for (var i = 0u; i < 16u; i++) {
+    var sum: vec4f;
+    switch i {
+      case 0u: { sum = tile_sums[0]; }
+      case 1u: { sum = tile_sums[1]; }
+      case 2u: { sum = tile_sums[2]; }
+      case 3u: { sum = tile_sums[3]; }
+      case 4u: { sum = tile_sums[4]; }
+      case 5u: { sum = tile_sums[5]; }
+      case 6u: { sum = tile_sums[6]; }
+      case 7u: { sum = tile_sums[7]; }
+      case 8u: { sum = tile_sums[8]; }
+      case 9u: { sum = tile_sums[9]; }
+      case 10u: { sum = tile_sums[10]; }
+      case 11u: { sum = tile_sums[11]; }
+      case 12u: { sum = tile_sums[12]; }
+      case 13u: { sum = tile_sums[13]; }
+      case 14u: { sum = tile_sums[14]; }
+      default: { sum = tile_sums[15]; }
+    }
+    let row = i / 2u;
+    tile_output(row / 4u * 32u + local.y * 4u + row % 4u, i % 2u * 8u + local.x, sum);
+  }
 }

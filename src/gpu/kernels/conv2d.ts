@@ -105,7 +105,15 @@ const run = defineKernel<Inputs, Geometry & { readonly backward: boolean }>({
       const parities = backward ? stride : 1;
       const rows = images * Math.ceil(height / parities) * Math.ceil(width / parities);
       const workgroups = [Math.ceil(channels / 64), Math.ceil(rows / 64), parities * parities] as const;
-      dispatch({ shader: tile + shader, label: 'conv2d', constants, outputs: [y], inputs, uniforms, workgroups });
+      dispatch({
+        shader: tile + shader,
+        label: 'conv2d',
+        constants: { ...constants, ALIGNED: aligned },
+        outputs: [y],
+        inputs,
+        uniforms,
+        workgroups,
+      });
     }
     return [y];
   },
