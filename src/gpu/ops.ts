@@ -37,6 +37,7 @@ export { groupNorm } from './kernels/groupNorm.ts';
 export { layerNorm } from './kernels/layerNorm.ts';
 export { geglu } from './kernels/geglu.ts';
 export { silu } from './kernels/silu.ts';
+export { crossAttention, selfAttention } from './kernels/attention.ts';
 
 /** A float32 tensor with the given values, on the GPU at its first use. */
 export function tensor(values: Float32Array, shape: readonly number[]): Tensor {

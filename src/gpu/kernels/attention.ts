@@ -1,0 +1,224 @@
+/**
+ * Flash attention (Dao 2023, "FlashAttention-2"), forward and backward: memory grows with the tokens, never with their square.
+ *
+ * Queries, keys and values are read where the projections put them: side by side in the rows of one tensor (self-attention)
+ * or of two (cross-attention), head h in columns [h * D, (h + 1) * D) of its part. The gradients are written in the same
+ * places, so nothing is ever split, transposed or joined. The same shaders serve both by strides and column offsets.
+ */
+import forwardShader from '../../../shaders/attention.wgsl?raw';
+import deltaShader from '../../../shaders/attention_delta.wgsl?raw';
+import queryShader from '../../../shaders/attention_backward_query.wgsl?raw';
+import keyValueShader from '../../../shaders/attention_backward_key_value.wgsl?raw';
+import { cpuTensor, cpuValues, defineKernel, differentiable, dispatch, emptyTensor, type FloatUniform, type Tensor, type TensorInfo } from '../runtime.ts';
+import { attentionBackward, attentionForward, type AttentionLayout } from './attentionReference.ts';
+import { flatGrid } from './grid.ts';
+import { invariant } from '../../core/invariant.ts';
+
+/** The largest head of which a gradient is offered: beyond it a thread's share of dk and dv would not be worth the registers. */
+const mostDepthWithGradient = 160;
+const mostDepth = 512;
+
+interface Attrs {
+  readonly heads: number;
+  readonly causal: boolean;
+}
+
+const forward = defineKernel<{ q: TensorInfo; kv: TensorInfo }, Attrs>({
+  name: 'Attention',
+  webgpu: ({ q, kv }, attrs) => {
+    const layout = layoutOf(q, kv, attrs);
+    const { samples, lq, heads, depth } = layout;
+    const constants = workSplit(layout);
+    const o = emptyTensor([samples, lq, heads * depth]);
+    const lse = emptyTensor([samples, heads, lq]);
+    dispatch({
+      shader: forwardShader,
+      label: 'attention',
+      constants,
+      outputs: [o, lse],
+      inputs: [q, kv],
+      uniforms: uniformsOf(layout),
+      workgroups: [Math.ceil(lq / (4 * constants.ROWS)), heads, samples],
+    });
+    return [o, lse];
+  },
+  cpu: ({ q, kv }, attrs) => {
+    const layout = layoutOf(q, kv, attrs);
+    const { samples, lq, heads, depth } = layout;
+    const { o, lse } = attentionForward(layout, cpuValues(q), cpuValues(kv));
+    return [cpuTensor([samples, lq, heads * depth], o), cpuTensor([samples, heads, lq], lse)];
+  },
+});
+
+const deltaOf = defineKernel<{ o: TensorInfo; dy: TensorInfo }, Pick<Attrs, 'heads'>>({
+  name: 'AttentionDelta',
+  webgpu: ({ o, dy }, { heads }) => {
+    const [samples = 0, lq = 0, channels = 0] = o.shape;
+    const delta = emptyTensor([samples, heads, lq]);
+    const size = samples * lq * heads;
+    dispatch({
+      shader: deltaShader,
+      label: 'attention_delta',
+      constants: { D4: channels / heads / 4 },
+      outputs: [delta],
+      inputs: [o, dy],
+      uniforms: [size, lq, heads],
+      workgroups: flatGrid(size, 64),
+    });
+    return [delta];
+  },
+  cpu: ({ o, dy }, { heads }) => {
+    const [samples = 0, lq = 0, channels = 0] = o.shape;
+    const depth = channels / heads;
+    const [a, b] = [cpuValues(o), cpuValues(dy)];
+    const delta = new Float32Array(samples * heads * lq);
+    for (let i = 0; i < samples * lq * heads; i++) {
+      const query = Math.floor(i / heads);
+      let sum = 0;
+      for (let d = 0; d < depth; d++) sum += a[i * depth + d]! * b[i * depth + d]!;
+      delta[(Math.floor(query / lq) * heads + (i % heads)) * lq + (query % lq)] = sum;
+    }
+    return [cpuTensor([samples, heads, lq], delta)];
+  },
+});
+
+/** Which gradients: of q, of kv, or (`packed`) both, in one tensor, where q and kv are one. */
+type Wanted = 'query' | 'keyValue' | 'packed';
+
+const backward = defineKernel<
+  { q: TensorInfo; kv: TensorInfo; dy: TensorInfo; lse: TensorInfo; delta: TensorInfo },
+  Attrs & { readonly wanted: Wanted }
+>({
+  name: 'AttentionBackward',
+  webgpu: ({ q, kv, dy, lse, delta }, { wanted, ...attrs }) => {
+    const layout = layoutOf(q, kv, attrs);
+    const { samples, lq, lk, heads } = layout;
+    const constants = workSplit(layout);
+    const gradient = emptyTensor(wanted === 'keyValue' ? kv.shape : q.shape);
+    const common = {
+      constants,
+      outputs: [gradient],
+      inputs: [q, kv, dy, lse, delta],
+      uniforms: uniformsOf(layout),
+    };
+    if (wanted !== 'keyValue') {
+      dispatch({
+        ...common,
+        shader: queryShader,
+        label: 'attention_backward_query',
+        workgroups: [Math.ceil(lq / (2 * constants.ROWS)), heads, samples],
+      });
+    }
+    if (wanted !== 'query') {
+      dispatch({
+        ...common,
+        shader: keyValueShader,
+        label: 'attention_backward_key_value',
+        workgroups: [Math.ceil(lk / (2 * constants.ROWS)), heads, samples],
+      });
+    }
+    return [gradient];
+  },
+  cpu: ({ q, kv, dy }, { wanted, ...attrs }) => {
+    const layout = layoutOf(q, kv, attrs);
+    const [qs, kvs] = [cpuValues(q), cpuValues(kv)];
+    const dq = new Float64Array(qs.length);
+    const dkv = wanted === 'packed' ? dq : new Float64Array(kvs.length);
+    attentionBackward(layout, qs, kvs, cpuValues(dy), dq, dkv);
+    return [wanted === 'keyValue' ? cpuTensor(kv.shape, Float32Array.from(dkv)) : cpuTensor(q.shape, Float32Array.from(dq))];
+  },
+});
+
+/**
+ * softmax(q k^T / sqrt(D)) v of each head, for qkv `[N, L, 3C]` = q | k | v; returns `[N, L, C]`. With `causal` token i attends
+ * to tokens 0..i only. D = C / heads must be a multiple of 4 and at most 512; a gradient is offered up to 160.
+ */
+export function selfAttention(qkv: Tensor, options: { readonly heads: number; readonly causal?: boolean }): Tensor {
+  const attrs: Attrs = { heads: options.heads, causal: options.causal ?? false };
+  return differentiable(
+    { qkv },
+    (save) => {
+      const [o, lse] = forward({ q: qkv, kv: qkv }, attrs);
+      save([qkv, o!, lse!]);
+      return o!;
+    },
+    (dy, [saved, o, lse]) => {
+      requireGradient(o!, attrs);
+      const delta = deltaOf({ o: o!, dy }, attrs)[0]!;
+      return { qkv: () => backward({ q: saved!, kv: saved!, dy, lse: lse!, delta }, { ...attrs, wanted: 'packed' })[0]! };
+    },
+  );
+}
+
+/**
+ * softmax(q k^T / sqrt(D)) v of each head, for q `[N, Lq, C]` and kv `[N, Lk, 2C]` = k | v; returns `[N, Lq, C]`. D = C / heads
+ * must be a multiple of 4 and at most 512; a gradient is offered up to 160.
+ */
+export function crossAttention(q: Tensor, kv: Tensor, options: { readonly heads: number }): Tensor {
+  const attrs: Attrs = { heads: options.heads, causal: false };
+  return differentiable(
+    { q, kv },
+    (save) => {
+      const [o, lse] = forward({ q, kv }, attrs);
+      save([q, kv, o!, lse!]);
+      return o!;
+    },
+    (dy, [savedQ, savedKv, o, lse]) => {
+      requireGradient(o!, attrs);
+      const inputs = { q: savedQ!, kv: savedKv!, dy, lse: lse!, delta: deltaOf({ o: o!, dy }, attrs)[0]! };
+      return {
+        q: () => backward(inputs, { ...attrs, wanted: 'query' })[0]!,
+        kv: () => backward(inputs, { ...attrs, wanted: 'keyValue' })[0]!,
+      };
+    },
+  );
+}
+
+/** Self-attention is told by q and kv being one tensor, three parts wide. */
+function layoutOf(q: TensorInfo, kv: TensorInfo, { heads, causal }: Attrs): AttentionLayout {
+  const facts = { q: q.shape, kv: kv.shape, heads };
+  invariant(q.shape.length === 3 && kv.shape.length === 3, 'attention: inputs must be [N, L, columns]', facts);
+  const [samples, lq, qStride] = q.shape as [number, number, number];
+  const [kvSamples, lk, kvStride] = kv.shape as [number, number, number];
+  const packed = q.dataId === kv.dataId;
+  const channels = packed ? qStride / 3 : qStride;
+  invariant(samples === kvSamples && (packed || kvStride === 2 * channels), 'attention: the shapes do not fit each other', facts);
+  const depth = channels / heads;
+  invariant(Number.isInteger(depth) && depth % 4 === 0 && depth > 0, 'attention: the head size must be a multiple of 4', { ...facts, headSize: depth });
+  invariant(depth <= mostDepth, `attention: the head size must be at most ${mostDepth}`, { ...facts, headSize: depth });
+  const kOffset = packed ? channels : 0;
+  return { samples, lq, lk, heads, depth, qStride, kvStride, kOffset, vOffset: kOffset + channels, causal };
+}
+
+function requireGradient(o: Tensor, { heads }: Attrs): void {
+  const headSize = o.shape[2]! / heads;
+  invariant(headSize <= mostDepthWithGradient, `attention: gradients need a head size of at most ${mostDepthWithGradient}`, { headSize });
+}
+
+/** As in the shaders' Params: strides and offsets in vec4s. */
+function uniformsOf(layout: AttentionLayout): (number | FloatUniform)[] {
+  const { lq, lk, heads, depth, qStride, kvStride, kOffset, vOffset } = layout;
+  return [lq, lk, heads, qStride / 4, kvStride / 4, kOffset / 4, vOffset / 4, { f32: 1 / Math.sqrt(depth) }];
+}
+
+/** vec4s of a row that a thread holds of each of q, o, ...: with more, GPUs run out of registers. */
+const mostWidth = 5;
+const threadsPerWorkgroup = 64;
+
+/** How a head's columns are split over threads; the shaders say what the constants mean. */
+function workSplit({ depth, causal }: AttentionLayout): {
+  readonly D4: number;
+  readonly WIDTH: number;
+  readonly SLICES: number;
+  readonly ROWS: number;
+  readonly BLOCK: number;
+  readonly CAUSAL: boolean;
+} {
+  const D4 = depth / 4;
+  const SLICES = Math.ceil(D4 / mostWidth);
+  // At least 8 rows share each key that is read, even where that takes more threads (26 slices at D = 512).
+  const ROWS = Math.max(8, Math.floor(threadsPerWorkgroup / SLICES));
+  // The slices exchange 16 bytes for each thread and key of a block, in at most 16 KiB.
+  const BLOCK = ROWS * SLICES > 64 ? 4 : 8;
+  return { D4, WIDTH: Math.ceil(D4 / SLICES), SLICES, ROWS, BLOCK, CAUSAL: causal };
+}
