@@ -3,7 +3,12 @@
  * does meets both. Wall time from an idle GPU to an idle GPU around several repetitions; the median of the rounds.
  */
 import { finishGpuWork, readTensor, tidy, type Tensor } from '../src/gpu/ops.ts';
-import { median } from './trainingStep.ts';
+
+/** A round repeats what is quick for about so long. */
+const msPerRound = 60;
+const manyRounds = 5;
+/** For what is slow, so that a software GPU is done in minutes. */
+const fewRounds = 3;
 
 /** One thing to compute, by our kernels and by tfjs' own. Inputs are made by the caller and freed by `dispose`. */
 export interface KernelCase {
@@ -42,16 +47,14 @@ export class DisagreementError extends Error {
 }
 
 /** @throws {DisagreementError} */
-export async function compare(
-  test: KernelCase,
-  { rounds, msPerRound }: { readonly rounds: number; readonly msPerRound: number },
-): Promise<Comparison> {
+export async function compare(test: KernelCase): Promise<Comparison> {
   const difference = await differ(test);
   const oursOnce = await time(() => test.ours(), 1);
   const tfjsOnce = await time(() => test.tfjs(), 1);
   const repetitions = (onceMs: number): number => Math.max(1, Math.min(100, Math.round(msPerRound / onceMs)));
   const ours: number[] = [];
   const tfjs: number[] = [];
+  const rounds = oursOnce + tfjsOnce > 2 * msPerRound ? fewRounds : manyRounds;
   for (let round = 0; round < rounds; round++) {
     ours.push(await time(() => test.ours(), repetitions(oursOnce)));
     tfjs.push(await time(() => test.tfjs(), repetitions(tfjsOnce)));
@@ -102,4 +105,10 @@ async function differ(test: KernelCase): Promise<number> {
   for (const t of [...ours, ...tfjs]) t.dispose();
   if (!(worst <= tolerance)) throw new DisagreementError(test, worst, tolerance);
   return worst;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }

@@ -5,6 +5,8 @@
 export interface DispatchCounts {
   /** Since the last {@link reset}. */
   readonly total: number;
+  /** Bind groups made since then: none, once everything is cached. */
+  readonly bindGroups: number;
   /** By kernel, most first. */
   byKernel(): [name: string, count: number][];
   reset(): void;
@@ -14,6 +16,18 @@ export interface DispatchCounts {
 export function countDispatches(device: GPUDevice): DispatchCounts {
   const counts = new Map<string, number>();
   let total = 0;
+  let bindGroups = 0;
+  const kernels = new WeakMap<GPUComputePipeline, string>();
+  const kernelOf = (pipeline: GPUComputePipeline): string => {
+    let kernel = kernels.get(pipeline);
+    if (kernel === undefined) kernels.set(pipeline, (kernel = pipeline.label.split('|')[0]!));
+    return kernel;
+  };
+  const createBindGroup = device.createBindGroup.bind(device);
+  device.createBindGroup = (descriptor) => {
+    bindGroups++;
+    return createBindGroup(descriptor);
+  };
   const createCommandEncoder = device.createCommandEncoder.bind(device);
   device.createCommandEncoder = (descriptor) => {
     const encoder = createCommandEncoder(descriptor);
@@ -23,7 +37,7 @@ export function countDispatches(device: GPUDevice): DispatchCounts {
       let kernel = '';
       const setPipeline = pass.setPipeline.bind(pass);
       pass.setPipeline = (pipeline) => {
-        kernel = pipeline.label.split('|')[0]!;
+        kernel = kernelOf(pipeline);
         return setPipeline(pipeline);
       };
       const dispatchWorkgroups = pass.dispatchWorkgroups.bind(pass);
@@ -40,10 +54,14 @@ export function countDispatches(device: GPUDevice): DispatchCounts {
     get total() {
       return total;
     },
+    get bindGroups() {
+      return bindGroups;
+    },
     byKernel: () => [...counts].sort(([, a], [, b]) => b - a),
     reset: () => {
       counts.clear();
       total = 0;
+      bindGroups = 0;
     },
   };
 }

@@ -9,6 +9,7 @@ export function stepTable({ batchSize, latentSide, rank, weightBytes, forward, s
     [
       row('dispatches', (pass) => String(pass.dispatches)),
       row('submits', (pass) => String(pass.submits)),
+      row('bind groups made', (pass) => String(pass.bindGroups)),
       row('JavaScript ms', (pass) => pass.jsMs.toFixed(1)),
       row('wall ms', (pass) => pass.wallMs.toFixed(1)),
       row('GPU bytes, peak', (pass) => megabytes(pass.peakBytes)),

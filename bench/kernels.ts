@@ -1,0 +1,60 @@
+/** The kernels part: each hot kernel of ours against tfjs' own op, or the composition of ops that it replaces. */
+import { trimMemory } from '../src/gpu/ops.ts';
+import { compare, type Comparison, type KernelCase } from './compare.ts';
+import { adamwCases } from './kernels/adamw.ts';
+import { attentionCases } from './kernels/attention.ts';
+import { conv2dCases } from './kernels/conv2d.ts';
+import { modelSizes } from './kernels/inputs.ts';
+import { linearCases } from './kernels/linear.ts';
+import { normCases } from './kernels/norms.ts';
+import { pointwiseCases } from './kernels/pointwise.ts';
+import { formatTable } from './table.ts';
+
+export interface KernelOptions {
+  /** 1 is SD1.5 at 512 px; sides and channels are multiplied by it. */
+  readonly scale: number;
+  /** Only cases whose name contains this. */
+  readonly only?: string;
+  readonly onCase?: (name: string) => void;
+}
+
+/** Times all cases; a few seconds each on a software GPU. */
+export async function benchKernels({ scale, only = '', onCase }: KernelOptions): Promise<Comparison[]> {
+  const sizes = modelSizes(scale);
+  const cases: (() => KernelCase)[] = [
+    linearCases,
+    conv2dCases,
+    attentionCases,
+    normCases,
+    pointwiseCases,
+    adamwCases,
+  ].flatMap((make) => make(sizes));
+  const results: Comparison[] = [];
+  for (const make of cases) {
+    const test = make();
+    try {
+      if (!test.name.toLowerCase().includes(only.toLowerCase())) continue;
+      onCase?.(`${test.name} ${test.shape}`);
+      results.push(await compare(test));
+    } finally {
+      test.dispose();
+      trimMemory();
+    }
+  }
+  return results;
+}
+
+export function kernelTable(results: readonly Comparison[]): string {
+  return formatTable(
+    ['kernel', 'shape', 'ours ms', 'tfjs ms', 'tfjs / ours', 'ours GFLOP/s', 'difference'],
+    results.map(({ name, shape, oursMs, tfjsMs, ratio, gflops, difference }) => [
+      name,
+      shape,
+      oursMs.toFixed(2),
+      tfjsMs.toFixed(2),
+      ratio.toFixed(2),
+      gflops?.toFixed(1) ?? '',
+      difference.toExponential(0),
+    ]),
+  );
+}
