@@ -1,5 +1,6 @@
 /** The kernels part: each hot kernel of ours against tfjs' own op, or the composition of ops that it replaces. */
-import { trimMemory } from '../src/gpu/ops.ts';
+import { invariant } from '../src/core/invariant.ts';
+import { tensorCount, trimMemory } from '../src/gpu/ops.ts';
 import { compare, type Comparison, type KernelCase } from './compare.ts';
 import { adamwCases } from './kernels/adamw.ts';
 import { attentionCases } from './kernels/attention.ts';
@@ -31,6 +32,7 @@ export async function benchKernels({ scale, only = '', onCase }: KernelOptions):
   ].flatMap((make) => make(sizes));
   const results: Comparison[] = [];
   for (const make of cases) {
+    const before = tensorCount();
     const test = make();
     try {
       if (!test.name.toLowerCase().includes(only.toLowerCase())) continue;
@@ -40,6 +42,7 @@ export async function benchKernels({ scale, only = '', onCase }: KernelOptions):
       test.dispose();
       trimMemory();
     }
+    invariant(tensorCount() === before, `${test.name}: the case leaks tensors`);
   }
   return results;
 }

@@ -1,6 +1,6 @@
 /** Attention with several heads against matMul, softmax, matMul: the whole score matrix, for each head, through memory. */
 import { concat, matMul, mul, reshape, softmax, split, sub, sum, transpose } from '@tensorflow/tfjs-core';
-import { crossAttention, selfAttention, type Tensor } from '../../src/gpu/ops.ts';
+import { crossAttention, selfAttention, tidy, type Tensor } from '../../src/gpu/ops.ts';
 import type { KernelCase } from '../compare.ts';
 import { backwardOf, Inputs, type ModelSizes } from './inputs.ts';
 
@@ -97,8 +97,10 @@ function attentionCase({
   }
   const dy = inputs.float([1, length, width]);
   const ourBackward = backwardOf(ours, dy);
-  const [q, k, v] = parts().map((part) => inputs.own(apart(part))) as [Tensor, Tensor, Tensor];
-  const p = inputs.own(probabilities(q, k));
+  const [q, k, v, p] = tidy(() => {
+    const [queries, keyVectors, values] = parts().map(apart) as [Tensor, Tensor, Tensor];
+    return [queries, keyVectors, values, probabilities(queries, keyVectors)];
+  }).map((t) => inputs.own(t)) as [Tensor, Tensor, Tensor, Tensor];
   return {
     name: `${name}, backward`,
     shape,
