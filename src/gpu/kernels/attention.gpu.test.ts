@@ -28,6 +28,7 @@ const self: (Case & { readonly causal?: boolean; readonly scale?: number })[] = 
   { depth: 32, n: 2, heads: 1, lq: 300, lk: 300, causal: true },
   { depth: 40, n: 2, heads: 2, lq: 130, lk: 130 },
   { depth: 44, n: 1, heads: 2, lq: 5, lk: 5 },
+  { depth: 12, n: 1, heads: 2, lq: 6, lk: 6 },
   { depth: 64, n: 1, heads: 2, lq: 77, lk: 77, causal: true },
   { depth: 80, n: 1, heads: 2, lq: 36, lk: 36 },
   { depth: 160, n: 2, heads: 1, lq: 21, lk: 21 },

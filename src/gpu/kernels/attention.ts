@@ -9,7 +9,17 @@ import forwardShader from '../../../shaders/attention.wgsl?raw';
 import deltaShader from '../../../shaders/attention_delta.wgsl?raw';
 import queryShader from '../../../shaders/attention_backward_query.wgsl?raw';
 import keyValueShader from '../../../shaders/attention_backward_key_value.wgsl?raw';
-import { cpuTensor, cpuValues, defineKernel, differentiable, dispatch, emptyTensor, type FloatUniform, type Tensor, type TensorInfo } from '../runtime.ts';
+import {
+  cpuTensor,
+  cpuValues,
+  defineKernel,
+  differentiable,
+  dispatch,
+  emptyTensor,
+  type FloatUniform,
+  type Tensor,
+  type TensorInfo,
+} from '../runtime.ts';
 import { attentionBackward, attentionForward, type AttentionLayout } from './attentionReference.ts';
 import { flatGrid } from './grid.ts';
 import { invariant } from '../../core/invariant.ts';
@@ -28,7 +38,7 @@ const forward = defineKernel<{ q: TensorInfo; kv: TensorInfo }, Attrs>({
   webgpu: ({ q, kv }, attrs) => {
     const layout = layoutOf(q, kv, attrs);
     const { samples, lq, heads, depth } = layout;
-    const constants = workSplit(layout);
+    const { rows, constants, uniforms } = workSplit(layout);
     const o = emptyTensor([samples, lq, heads * depth]);
     const lse = emptyTensor([samples, heads, lq]);
     dispatch({
@@ -37,8 +47,8 @@ const forward = defineKernel<{ q: TensorInfo; kv: TensorInfo }, Attrs>({
       constants,
       outputs: [o, lse],
       inputs: [q, kv],
-      uniforms: uniformsOf(layout),
-      workgroups: [Math.ceil(lq / (4 * constants.ROWS)), heads, samples],
+      uniforms,
+      workgroups: [Math.ceil(lq / (4 * rows)), heads, samples],
     });
     return [o, lse];
   },
@@ -59,10 +69,9 @@ const deltaOf = defineKernel<{ o: TensorInfo; dy: TensorInfo }, Pick<Attrs, 'hea
     dispatch({
       shader: deltaShader,
       label: 'attention_delta',
-      constants: { D4: channels / heads / 4 },
       outputs: [delta],
       inputs: [o, dy],
-      uniforms: [size, lq, heads],
+      uniforms: [size, lq, heads, channels / heads / 4],
       workgroups: flatGrid(size, 64),
     });
     return [delta];
@@ -93,20 +102,20 @@ const backward = defineKernel<
   webgpu: ({ q, kv, dy, lse, delta }, { wanted, ...attrs }) => {
     const layout = layoutOf(q, kv, attrs);
     const { samples, lq, lk, heads } = layout;
-    const constants = workSplit(layout);
+    const { rows, constants, uniforms } = workSplit(layout);
     const gradient = emptyTensor(wanted === 'keyValue' ? kv.shape : q.shape);
     const common = {
       constants,
       outputs: [gradient],
       inputs: [q, kv, dy, lse, delta],
-      uniforms: uniformsOf(layout),
+      uniforms,
     };
     if (wanted !== 'keyValue') {
       dispatch({
         ...common,
         shader: queryShader,
         label: 'attention_backward_query',
-        workgroups: [Math.ceil(lq / (2 * constants.ROWS)), heads, samples],
+        workgroups: [Math.ceil(lq / (2 * rows)), heads, samples],
       });
     }
     if (wanted !== 'query') {
@@ -114,7 +123,7 @@ const backward = defineKernel<
         ...common,
         shader: keyValueShader,
         label: 'attention_backward_key_value',
-        workgroups: [Math.ceil(lk / (2 * constants.ROWS)), heads, samples],
+        workgroups: [Math.ceil(lk / (2 * rows)), heads, samples],
       });
     }
     return [gradient];
@@ -125,7 +134,9 @@ const backward = defineKernel<
     const dq = new Float64Array(qs.length);
     const dkv = wanted === 'packed' ? dq : new Float64Array(kvs.length);
     attentionBackward(layout, qs, kvs, cpuValues(dy), dq, dkv);
-    return [wanted === 'keyValue' ? cpuTensor(kv.shape, Float32Array.from(dkv)) : cpuTensor(q.shape, Float32Array.from(dq))];
+    return [
+      wanted === 'keyValue' ? cpuTensor(kv.shape, Float32Array.from(dkv)) : cpuTensor(q.shape, Float32Array.from(dq)),
+    ];
   },
 });
 
@@ -145,7 +156,9 @@ export function selfAttention(qkv: Tensor, options: { readonly heads: number; re
     (dy, [saved, o, lse]) => {
       requireGradient(o!, attrs);
       const delta = deltaOf({ o: o!, dy }, attrs)[0]!;
-      return { qkv: () => backward({ q: saved!, kv: saved!, dy, lse: lse!, delta }, { ...attrs, wanted: 'packed' })[0]! };
+      return {
+        qkv: () => backward({ q: saved!, kv: saved!, dy, lse: lse!, delta }, { ...attrs, wanted: 'packed' })[0]!,
+      };
     },
   );
 }
@@ -182,9 +195,17 @@ function layoutOf(q: TensorInfo, kv: TensorInfo, { heads, causal }: Attrs): Atte
   const [kvSamples, lk, kvStride] = kv.shape as [number, number, number];
   const packed = q.dataId === kv.dataId;
   const channels = packed ? qStride / 3 : qStride;
-  invariant(samples === kvSamples && (packed || kvStride === 2 * channels), 'attention: the shapes do not fit each other', facts);
+  invariant(
+    samples === kvSamples && (packed || kvStride === 2 * channels),
+    'attention: the shapes do not fit each other',
+    facts,
+  );
   const depth = channels / heads;
-  invariant(Number.isInteger(depth) && depth % 4 === 0 && depth > 0, 'attention: the head size must be a multiple of 4', { ...facts, headSize: depth });
+  invariant(
+    Number.isInteger(depth) && depth % 4 === 0 && depth > 0,
+    'attention: the head size must be a multiple of 4',
+    { ...facts, headSize: depth },
+  );
   invariant(depth <= mostDepth, `attention: the head size must be at most ${mostDepth}`, { ...facts, headSize: depth });
   const kOffset = packed ? channels : 0;
   return { samples, lq, lk, heads, depth, qStride, kvStride, kOffset, vOffset: kOffset + channels, causal };
@@ -192,33 +213,50 @@ function layoutOf(q: TensorInfo, kv: TensorInfo, { heads, causal }: Attrs): Atte
 
 function requireGradient(o: Tensor, { heads }: Attrs): void {
   const headSize = o.shape[2]! / heads;
-  invariant(headSize <= mostDepthWithGradient, `attention: gradients need a head size of at most ${mostDepthWithGradient}`, { headSize });
+  invariant(
+    headSize <= mostDepthWithGradient,
+    `attention: gradients need a head size of at most ${mostDepthWithGradient}`,
+    { headSize },
+  );
 }
 
-/** As in the shaders' Params: strides and offsets in vec4s. */
-function uniformsOf(layout: AttentionLayout): (number | FloatUniform)[] {
-  const { lq, lk, heads, depth, qStride, kvStride, kOffset, vOffset } = layout;
-  return [lq, lk, heads, qStride / 4, kvStride / 4, kOffset / 4, vOffset / 4, { f32: 1 / Math.sqrt(depth) }];
-}
-
-/** vec4s of a row that a thread holds of each of q, o, ...: with more, GPUs run out of registers. */
-const mostWidth = 5;
+/**
+ * How many vec4s of a head's columns a thread may hold, of each of q, o, ...: with more, GPUs run out of registers. Not just any
+ * number up to 5, as each is a set of pipelines of its own, and compiling them takes longer than a little padding.
+ */
+const widths = [5, 4] as const;
+/** As in the shaders. */
 const threadsPerWorkgroup = 64;
 
-/** How a head's columns are split over threads; the shaders say what the constants mean. */
-function workSplit({ depth, causal }: AttentionLayout): {
-  readonly D4: number;
-  readonly WIDTH: number;
-  readonly SLICES: number;
-  readonly ROWS: number;
-  readonly BLOCK: number;
-  readonly CAUSAL: boolean;
+/** How a head's columns are split over threads, and the shaders' Params, strides and offsets in vec4s. */
+function workSplit(layout: AttentionLayout): {
+  readonly rows: number;
+  readonly constants: { readonly WIDTH: number };
+  readonly uniforms: (number | FloatUniform)[];
 } {
-  const D4 = depth / 4;
-  const SLICES = Math.ceil(D4 / mostWidth);
-  // At least 8 rows share each key that is read, even where that takes more threads (26 slices at D = 512).
-  const ROWS = Math.max(8, Math.floor(threadsPerWorkgroup / SLICES));
-  // The slices exchange 16 bytes for each thread and key of a block, in at most 16 KiB.
-  const BLOCK = ROWS * SLICES > 64 ? 4 : 8;
-  return { D4, WIDTH: Math.ceil(D4 / SLICES), SLICES, ROWS, BLOCK, CAUSAL: causal };
+  const { lq, lk, heads, depth, qStride, kvStride, kOffset, vOffset, causal } = layout;
+  const depth4 = depth / 4;
+  const padded = (width: number): number => Math.ceil(depth4 / width) * width;
+  const width = padded(widths[0]) <= padded(widths[1]) ? widths[0] : widths[1];
+  const slices = Math.ceil(depth4 / width);
+  const rows = Math.floor(threadsPerWorkgroup / slices);
+  const scale = { f32: 1 / Math.sqrt(depth) };
+  return {
+    rows,
+    constants: { WIDTH: width },
+    uniforms: [
+      lq,
+      lk,
+      heads,
+      depth4,
+      slices,
+      rows,
+      Number(causal),
+      qStride / 4,
+      kvStride / 4,
+      kOffset / 4,
+      vOffset / 4,
+      scale,
+    ],
+  };
 }

@@ -38,7 +38,8 @@ function* queryRows(layout: AttentionLayout, q: Values, kv: Values): Generator<Q
       for (let i = 0; i < lq; i++) {
         const qAt = (n * lq + i) * qStride + h * depth;
         const scores: number[] = [];
-        for (let j = 0; j < (causal ? Math.min(i + 1, lk) : lk); j++) scores.push(dot(q, qAt, kv, k(j), depth) / Math.sqrt(depth));
+        for (let j = 0; j < (causal ? Math.min(i + 1, lk) : lk); j++)
+          scores.push(dot(q, qAt, kv, k(j), depth) / Math.sqrt(depth));
         const top = Math.max(...scores);
         const logSumExp = top + Math.log(scores.reduce((sum, s) => sum + Math.exp(s - top), 0));
         yield {
@@ -56,19 +57,31 @@ function* queryRows(layout: AttentionLayout, q: Values, kv: Values): Generator<Q
 }
 
 /** o `[N, Lq, C]` and the log-sum-exp `[N, heads, Lq]` of each query's scores. */
-export function attentionForward(layout: AttentionLayout, q: Values, kv: Values): { o: Float32Array; lse: Float32Array } {
+export function attentionForward(
+  layout: AttentionLayout,
+  q: Values,
+  kv: Values,
+): { o: Float32Array; lse: Float32Array } {
   const { samples, lq, heads, depth } = layout;
   const o = new Float32Array(samples * lq * heads * depth);
   const lse = new Float32Array(samples * heads * lq);
   for (const row of queryRows(layout, q, kv)) {
-    for (let d = 0; d < depth; d++) o[row.y + d] = row.probabilities.reduce((sum, p, j) => sum + p * kv[row.v(j) + d]!, 0);
+    for (let d = 0; d < depth; d++)
+      o[row.y + d] = row.probabilities.reduce((sum, p, j) => sum + p * kv[row.v(j) + d]!, 0);
     lse[row.statistics] = row.logSumExp;
   }
   return { o, lse };
 }
 
 /** Adds the gradients to dq and dkv, which are laid out as q and kv (and may be one array, as q and kv may). */
-export function attentionBackward(layout: AttentionLayout, q: Values, kv: Values, dy: Values, dq: Float64Array, dkv: Float64Array): void {
+export function attentionBackward(
+  layout: AttentionLayout,
+  q: Values,
+  kv: Values,
+  dy: Values,
+  dq: Float64Array,
+  dkv: Float64Array,
+): void {
   const { depth } = layout;
   for (const row of queryRows(layout, q, kv)) {
     const dp = row.probabilities.map((_, j) => dot(dy, row.y, kv, row.v(j), depth));
