@@ -1,14 +1,15 @@
 // Flash attention, the keys' and values' gradients (Dao 2023, section 3.1), with scores recomputed block by block:
 //   p = exp(q k^T / sqrt(D) - lse);  ds = p * (dy v^T - delta);  dv = p^T dy;  dk = ds^T q / sqrt(D).
-// The work is split as in attention_backward_query.wgsl with keys and queries changing places: a thread takes 2 keys and
-// walks over blocks of BLOCK queries.
+// The work is split as in attention.wgsl with keys and queries changing places: a thread takes 4 keys and walks over blocks of
+// BLOCK queries. The threads of a workgroup are two teams, so that each needs half the registers: team 0 holds k, multiplies it
+// with q and sums up dk; team 1 holds v, multiplies it with dy and sums up dv.
 struct Params { // as in attention.wgsl
   lq: u32,
   lk: u32,
   heads: u32,
   depth4: u32,
   slices: u32,
-  rows: u32,
+  rows: u32, // threads of a slice; 2 * slices * rows <= THREADS
   causal: u32,
   q_stride: u32,
   kv_stride: u32,
@@ -28,121 +29,136 @@ const MASKED = -1e30;
 const THREADS = 64u;
 const BLOCK = 8u;
 
-// The slices' parts of a block's scores, and the scores themselves: [BLOCK][THREADS] and [BLOCK][rows].
-var<workgroup> parts: array<vec4f, BLOCK * THREADS>;
-var<workgroup> scores: array<vec4f, BLOCK * THREADS>;
+var<workgroup> parts: array<vec4f, BLOCK * THREADS>;   // [BLOCK][THREADS]: the slices' parts of q k^T and of dy v^T
+var<workgroup> weights: array<vec4f, BLOCK * THREADS>; // [BLOCK][2][rows]: ds for team 0, p for team 1
 
 fn total(v: vec4f) -> f32 { return (v.x + v.y) + (v.z + v.w); }
-
-fn put_score(j: u32, thread: u32, part: vec4f) {
-  if (params.slices > 1u) { parts[j * THREADS + thread] = part; } else { scores[j * params.rows + thread] = part; }
-}
-
-// Sums the slices' parts. The next block's parts are written after the second barrier, its scores after its first.
-fn merge_scores(count: u32, row: u32, slice: u32) {
-  if (params.slices > 1u) {
-    workgroupBarrier();
-    if (slice < params.slices) {
-      for (var j = slice; j < count; j += params.slices) {
-        var s = parts[j * THREADS + row];
-        for (var n = 1u; n < params.slices; n++) { s += parts[j * THREADS + n * params.rows + row]; }
-        scores[j * params.rows + row] = s;
-      }
-    }
-    workgroupBarrier();
-  }
-}
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) thread: u32) {
   let rows = params.rows;
   let depth4 = params.depth4;
   let row = thread % rows;
-  let slice = thread / rows;
+  let member = thread / rows; // over both teams; beyond 2 * slices for threads that are left over
+  let team = member / params.slices;
+  let first = member % params.slices * WIDTH;
   let sample = id.z;
-  let keys = id.x * 2u * rows + row + vec2u(0u, rows);
+  let keys = id.x * 4u * rows + row + vec4u(0u, rows, 2u * rows, 3u * rows);
   let head_column = id.y * depth4;
-  let first = slice * WIDTH;
+  let own_column = head_column + select(params.v_offset, params.k_offset, team == 0u);
+  let factor = select(1.0, params.scale, team == 0u);
 
-  var key: array<vec4f, 2u * WIDTH>;
-  var value: array<vec4f, 2u * WIDTH>;
-  var dk: array<vec4f, 2u * WIDTH>;
-  var dv: array<vec4f, 2u * WIDTH>;
+  var own: array<vec4f, 4u * WIDTH>; // k or v
+  var sum: array<vec4f, 4u * WIDTH>; // dk or dv
   // Keys beyond Lk stay zero. A loop, as every access that stands in the code costs some drivers much time to compile.
-  let real = min(2u, params.lk);
+  let real = min(4u, params.lk);
   for (var n = 0u; n < real; n++) {
-    let at = (sample * params.lk + min(keys[n], params.lk - 1u)) * params.kv_stride + head_column;
+    let at = (sample * params.lk + min(keys[n], params.lk - 1u)) * params.kv_stride + own_column;
+    let lane = vec4u(n) == vec4u(0u, 1u, 2u, 3u);
     for (var d = 0u; d < WIDTH; d++) {
-      let column = min(first + d, depth4 - 1u);
-      let inside = select(0.0, 1.0, first + d < depth4);
-      let a = kv[at + params.k_offset + column] * (inside * params.scale);
-      let b = kv[at + params.v_offset + column] * inside;
-      key[2u * d] = select(key[2u * d], a, n == 0u);
-      key[2u * d + 1u] = select(key[2u * d + 1u], a, n == 1u);
-      value[2u * d] = select(value[2u * d], b, n == 0u);
-      value[2u * d + 1u] = select(value[2u * d + 1u], b, n == 1u);
+      var value = kv[at + min(first + d, depth4 - 1u)] * factor;
+      if (first + d >= depth4) { value = vec4f(); }
+      own[4u * d] = select(own[4u * d], value, lane.x);
+      own[4u * d + 1u] = select(own[4u * d + 1u], value, lane.y);
+      own[4u * d + 2u] = select(own[4u * d + 2u], value, lane.z);
+      own[4u * d + 3u] = select(own[4u * d + 3u], value, lane.w);
     }
   }
-  let q_at = sample * params.lq * params.q_stride + head_column;
   let dy_stride = params.heads * depth4;
+  let q_at = sample * params.lq * params.q_stride + head_column;
   let dy_at = sample * params.lq * dy_stride + head_column;
   let statistics_at = (sample * params.heads + id.y) * params.lq;
   var start = 0u;
-  var first_query = vec2u();
+  var first_query = vec4u();
   if (params.causal != 0u) {
-    start = id.x * 2u * rows;
+    start = id.x * 4u * rows;
     first_query = keys;
   }
   for (var begin = start; begin < params.lq; begin += BLOCK) {
-    // Not up to BLOCK itself: drivers would unroll the loops over queries into many seconds of compilation.
+    // Not up to BLOCK itself: drivers would unroll the loops over queries into many seconds of compilation. Each team walks
+    // over its own tensor; its loops over the other one are empty.
     let count = min(BLOCK, params.lq - begin);
-    for (var i = 0u; i < count; i++) {
-      let a_at = q_at + (begin + i) * params.q_stride;
-      let b_at = dy_at + (begin + i) * dy_stride;
+    let q_count = select(0u, count, team == 0u);
+    let dy_count = select(0u, count, team == 1u);
+    for (var i = 0u; i < q_count; i++) {
+      let at = q_at + (begin + i) * params.q_stride;
       var s0 = vec4f();
       var s1 = vec4f();
-      var dp0 = vec4f();
-      var dp1 = vec4f();
+      var s2 = vec4f();
+      var s3 = vec4f();
       for (var d = 0u; d < WIDTH; d++) {
-        let column = min(first + d, depth4 - 1u);
-        let a = q[a_at + column];
-        let b = dy[b_at + column];
-        s0 += key[2u * d] * a;
-        s1 += key[2u * d + 1u] * a;
-        dp0 += value[2u * d] * b;
-        dp1 += value[2u * d + 1u] * b;
+        let x = q[at + min(first + d, depth4 - 1u)];
+        s0 += own[4u * d] * x;
+        s1 += own[4u * d + 1u] * x;
+        s2 += own[4u * d + 2u] * x;
+        s3 += own[4u * d + 3u] * x;
       }
-      put_score(i, thread, vec4f(total(s0), total(s1), total(dp0), total(dp1)));
+      parts[i * THREADS + thread] = vec4f(total(s0), total(s1), total(s2), total(s3));
     }
-    merge_scores(count, row, slice);
-
-    for (var i = 0u; i < count; i++) {
-      let query = begin + i;
-      let score = scores[i * rows + row]; // s and dp of the two keys
-      let p = exp(select(vec2f(MASKED), score.xy - lse[statistics_at + query], first_query <= vec2u(query)));
-      let ds = p * (score.zw - delta[statistics_at + query]);
-      let a_at = q_at + query * params.q_stride;
-      let b_at = dy_at + query * dy_stride;
+    for (var i = 0u; i < dy_count; i++) {
+      let at = dy_at + (begin + i) * dy_stride;
+      var s0 = vec4f();
+      var s1 = vec4f();
+      var s2 = vec4f();
+      var s3 = vec4f();
       for (var d = 0u; d < WIDTH; d++) {
-        let column = min(first + d, depth4 - 1u);
-        let a = q[a_at + column];
-        let b = dy[b_at + column];
-        dk[2u * d] += ds.x * a;
-        dk[2u * d + 1u] += ds.y * a;
-        dv[2u * d] += p.x * b;
-        dv[2u * d + 1u] += p.y * b;
+        let x = dy[at + min(first + d, depth4 - 1u)];
+        s0 += own[4u * d] * x;
+        s1 += own[4u * d + 1u] * x;
+        s2 += own[4u * d + 2u] * x;
+        s3 += own[4u * d + 3u] * x;
+      }
+      parts[i * THREADS + thread] = vec4f(total(s0), total(s1), total(s2), total(s3));
+    }
+    workgroupBarrier();
+    // The next block's parts are written after the second barrier, its weights after its first.
+    let merging = select(0u, count, team < 2u);
+    for (var i = member; i < merging; i += 2u * params.slices) {
+      var s = vec4f();
+      var dp = vec4f();
+      for (var n = 0u; n < params.slices; n++) {
+        s += parts[i * THREADS + n * rows + row];
+        dp += parts[i * THREADS + (params.slices + n) * rows + row];
+      }
+      let query = begin + i;
+      let p = exp(select(vec4f(MASKED), s - lse[statistics_at + query], first_query <= vec4u(query)));
+      weights[2u * i * rows + row] = p * (dp - delta[statistics_at + query]);
+      weights[(2u * i + 1u) * rows + row] = p;
+    }
+    workgroupBarrier();
+
+    for (var i = 0u; i < q_count; i++) {
+      let weight = weights[2u * i * rows + row];
+      let at = q_at + (begin + i) * params.q_stride;
+      for (var d = 0u; d < WIDTH; d++) {
+        let x = q[at + min(first + d, depth4 - 1u)];
+        sum[4u * d] += weight.x * x;
+        sum[4u * d + 1u] += weight.y * x;
+        sum[4u * d + 2u] += weight.z * x;
+        sum[4u * d + 3u] += weight.w * x;
+      }
+    }
+    for (var i = 0u; i < dy_count; i++) {
+      let weight = weights[(2u * i + 1u) * rows + row];
+      let at = dy_at + (begin + i) * dy_stride;
+      for (var d = 0u; d < WIDTH; d++) {
+        let x = dy[at + min(first + d, depth4 - 1u)];
+        sum[4u * d] += weight.x * x;
+        sum[4u * d + 1u] += weight.y * x;
+        sum[4u * d + 2u] += weight.z * x;
+        sum[4u * d + 3u] += weight.w * x;
       }
     }
   }
 
+  if (team > 1u) { return; }
   for (var n = 0u; n < real; n++) {
     if (keys[n] >= params.lk) { continue; }
-    let at = (sample * params.lk + keys[n]) * params.kv_stride + head_column + first;
+    let at = (sample * params.lk + keys[n]) * params.kv_stride + own_column + first;
     for (var d = 0u; d < WIDTH; d++) {
-      if (first + d < depth4) {
-        dkv[at + params.k_offset + d] = select(dk[2u * d], dk[2u * d + 1u], n == 1u) * params.scale;
-        dkv[at + params.v_offset + d] = select(dv[2u * d], dv[2u * d + 1u], n == 1u);
-      }
+      let low = select(sum[4u * d], sum[4u * d + 1u], n == 1u);
+      let high = select(sum[4u * d + 2u], sum[4u * d + 3u], n == 3u);
+      if (first + d < depth4) { dkv[at + d] = select(low, high, n > 1u) * factor; }
     }
   }
 }

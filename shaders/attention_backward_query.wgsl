@@ -1,13 +1,14 @@
 // Flash attention, the queries' gradient (Dao 2023, section 3.1), with scores recomputed block by block:
 //   p = exp(q k^T / sqrt(D) - lse);  ds = p * (dy v^T - delta);  dq = ds k / sqrt(D).
-// The work is split as in attention.wgsl, but a thread takes 2 queries, as it must hold q, dy and dq of its slice.
+// The work is split as in attention.wgsl, but the threads of a workgroup are two teams, so that each needs half the registers:
+// team 0 holds q, multiplies it with k and sums up dq; team 1 holds dy and multiplies it with v.
 struct Params { // as in attention.wgsl
   lq: u32,
   lk: u32,
   heads: u32,
   depth4: u32,
   slices: u32,
-  rows: u32,
+  rows: u32, // threads of a slice; 2 * slices * rows <= THREADS
   causal: u32,
   q_stride: u32,
   kv_stride: u32,
@@ -27,115 +28,111 @@ const MASKED = -1e30;
 const THREADS = 64u;
 const BLOCK = 8u;
 
-// The slices' parts of a block's scores, and the scores themselves: [BLOCK][THREADS] and [BLOCK][rows].
-var<workgroup> parts: array<vec4f, BLOCK * THREADS>;
-var<workgroup> scores: array<vec4f, BLOCK * THREADS>;
+var<workgroup> parts: array<vec4f, BLOCK * THREADS>; // [BLOCK][THREADS]: the slices' parts of q k^T and of dy v^T
+var<workgroup> ds: array<vec4f, BLOCK * THREADS / 2>; // [BLOCK][rows]
 
 fn total(v: vec4f) -> f32 { return (v.x + v.y) + (v.z + v.w); }
-
-fn put_score(j: u32, thread: u32, part: vec4f) {
-  if (params.slices > 1u) { parts[j * THREADS + thread] = part; } else { scores[j * params.rows + thread] = part; }
-}
-
-// Sums the slices' parts. The next block's parts are written after the second barrier, its scores after its first.
-fn merge_scores(count: u32, row: u32, slice: u32) {
-  if (params.slices > 1u) {
-    workgroupBarrier();
-    if (slice < params.slices) {
-      for (var j = slice; j < count; j += params.slices) {
-        var s = parts[j * THREADS + row];
-        for (var n = 1u; n < params.slices; n++) { s += parts[j * THREADS + n * params.rows + row]; }
-        scores[j * params.rows + row] = s;
-      }
-    }
-    workgroupBarrier();
-  }
-}
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) thread: u32) {
   let rows = params.rows;
   let depth4 = params.depth4;
   let row = thread % rows;
-  let slice = thread / rows;
+  let member = thread / rows; // over both teams; beyond 2 * slices for threads that are left over
+  let team = member / params.slices;
+  let first = member % params.slices * WIDTH;
   let sample = id.z;
-  let queries = id.x * 2u * rows + row + vec2u(0u, rows);
+  let queries = id.x * 4u * rows + row + vec4u(0u, rows, 2u * rows, 3u * rows);
   let head_column = id.y * depth4;
-  let first = slice * WIDTH;
 
-  var query: array<vec4f, 2u * WIDTH>;
-  var upstream: array<vec4f, 2u * WIDTH>;
-  var sum: array<vec4f, 2u * WIDTH>;
-  var log_sum: vec2f;
-  var offset: vec2f;
+  var own: array<vec4f, 4u * WIDTH>; // q or dy
+  var sum: array<vec4f, 4u * WIDTH>; // dq
+  var log_sum: vec4f;
+  var offset: vec4f;
   // Queries beyond Lq stay zero. A loop, as every access that stands in the code costs some drivers much time to compile.
-  let real = min(2u, params.lq);
+  let real = min(4u, params.lq);
   for (var n = 0u; n < real; n++) {
-    let i = min(queries[n], params.lq - 1u);
-    let q_at = (sample * params.lq + i) * params.q_stride + head_column;
-    let dy_at = (sample * params.lq + i) * params.heads * depth4 + head_column;
+    let i = sample * params.lq + min(queries[n], params.lq - 1u);
+    let q_at = i * params.q_stride + head_column;
+    let dy_at = i * params.heads * depth4 + head_column;
+    let lane = vec4u(n) == vec4u(0u, 1u, 2u, 3u);
     for (var d = 0u; d < WIDTH; d++) {
       let column = min(first + d, depth4 - 1u);
-      let inside = select(0.0, 1.0, first + d < depth4);
-      let a = q[q_at + column] * (inside * params.scale);
-      let b = dy[dy_at + column] * inside;
-      query[2u * d] = select(query[2u * d], a, n == 0u);
-      query[2u * d + 1u] = select(query[2u * d + 1u], a, n == 1u);
-      upstream[2u * d] = select(upstream[2u * d], b, n == 0u);
-      upstream[2u * d + 1u] = select(upstream[2u * d + 1u], b, n == 1u);
+      var value = select(dy[dy_at + column], q[q_at + column] * params.scale, team == 0u);
+      if (first + d >= depth4) { value = vec4f(); }
+      own[4u * d] = select(own[4u * d], value, lane.x);
+      own[4u * d + 1u] = select(own[4u * d + 1u], value, lane.y);
+      own[4u * d + 2u] = select(own[4u * d + 2u], value, lane.z);
+      own[4u * d + 3u] = select(own[4u * d + 3u], value, lane.w);
     }
-    let statistics_at = (sample * params.heads + id.y) * params.lq + i;
+    let statistics_at = (sample * params.heads + id.y) * params.lq + min(queries[n], params.lq - 1u);
     log_sum[n] = lse[statistics_at];
     offset[n] = delta[statistics_at];
   }
-  let k_at = sample * params.lk * params.kv_stride + params.k_offset + head_column;
-  let v_at = sample * params.lk * params.kv_stride + params.v_offset + head_column;
+  let kv_at = sample * params.lk * params.kv_stride + head_column;
+  let own_at = kv_at + select(params.v_offset, params.k_offset, team == 0u);
+  let k_at = kv_at + params.k_offset;
   var end = params.lk;
-  var last_key = vec2u(params.lk);
+  var last_key = vec4u(params.lk);
   if (params.causal != 0u) {
-    end = min(end, (id.x + 1u) * 2u * rows);
+    end = min(end, (id.x + 1u) * 4u * rows);
     last_key = queries;
   }
   for (var begin = 0u; begin < end; begin += BLOCK) {
     // Not up to BLOCK itself: drivers would unroll the loops over keys into many seconds of compilation.
     let count = min(BLOCK, end - begin);
     for (var j = 0u; j < count; j++) {
-      let at = (begin + j) * params.kv_stride;
+      let at = own_at + (begin + j) * params.kv_stride;
       var s0 = vec4f();
       var s1 = vec4f();
-      var dp0 = vec4f();
-      var dp1 = vec4f();
+      var s2 = vec4f();
+      var s3 = vec4f();
       for (var d = 0u; d < WIDTH; d++) {
-        let column = min(first + d, depth4 - 1u);
-        let k = kv[k_at + at + column];
-        let v = kv[v_at + at + column];
-        s0 += query[2u * d] * k;
-        s1 += query[2u * d + 1u] * k;
-        dp0 += upstream[2u * d] * v;
-        dp1 += upstream[2u * d + 1u] * v;
+        let x = kv[at + min(first + d, depth4 - 1u)];
+        s0 += own[4u * d] * x;
+        s1 += own[4u * d + 1u] * x;
+        s2 += own[4u * d + 2u] * x;
+        s3 += own[4u * d + 3u] * x;
       }
-      put_score(j, thread, vec4f(total(s0), total(s1), total(dp0), total(dp1)));
+      parts[j * THREADS + thread] = vec4f(total(s0), total(s1), total(s2), total(s3));
     }
-    merge_scores(count, row, slice);
+    workgroupBarrier();
+    // The next block's parts are written after the second barrier, its ds after its first.
+    let merging = select(0u, count, team < 2u);
+    for (var j = member; j < merging; j += 2u * params.slices) {
+      var s = vec4f();
+      var dp = vec4f();
+      for (var n = 0u; n < params.slices; n++) {
+        s += parts[j * THREADS + n * rows + row];
+        dp += parts[j * THREADS + (params.slices + n) * rows + row];
+      }
+      let p = exp(select(vec4f(MASKED), s - log_sum, vec4u(begin + j) <= last_key));
+      ds[j * rows + row] = p * (dp - offset);
+    }
+    workgroupBarrier();
 
-    for (var j = 0u; j < count; j++) {
-      let score = scores[j * rows + row]; // s and dp of the two queries
-      let exponent = select(vec2f(MASKED), score.xy - log_sum, vec2u(begin + j) <= last_key);
-      let ds = exp(exponent) * (score.zw - offset);
+    let summing = select(0u, count, team == 0u);
+    for (var j = 0u; j < summing; j++) {
+      let weight = ds[j * rows + row];
       let at = k_at + (begin + j) * params.kv_stride;
       for (var d = 0u; d < WIDTH; d++) {
         let k = kv[at + min(first + d, depth4 - 1u)];
-        sum[2u * d] += ds.x * k;
-        sum[2u * d + 1u] += ds.y * k;
+        sum[4u * d] += weight.x * k;
+        sum[4u * d + 1u] += weight.y * k;
+        sum[4u * d + 2u] += weight.z * k;
+        sum[4u * d + 3u] += weight.w * k;
       }
     }
   }
 
+  if (team != 0u) { return; }
   for (var n = 0u; n < real; n++) {
     if (queries[n] >= params.lq) { continue; }
     let at = (sample * params.lq + queries[n]) * params.q_stride + head_column + first;
     for (var d = 0u; d < WIDTH; d++) {
-      if (first + d < depth4) { dq[at + d] = select(sum[2u * d], sum[2u * d + 1u], n == 1u) * params.scale; }
+      let low = select(sum[4u * d], sum[4u * d + 1u], n == 1u);
+      let high = select(sum[4u * d + 2u], sum[4u * d + 3u], n == 3u);
+      if (first + d < depth4) { dq[at + d] = select(low, high, n > 1u) * params.scale; }
     }
   }
 }

@@ -6,6 +6,8 @@
  * places, so nothing is ever split, transposed or joined. The same shaders serve both by strides and column offsets.
  */
 import forwardShader from '../../../shaders/attention.wgsl?raw';
+import rowsShader from '../../../shaders/attention_rows.wgsl?raw';
+import rowsBackwardShader from '../../../shaders/attention_rows_backward.wgsl?raw';
 import deltaShader from '../../../shaders/attention_delta.wgsl?raw';
 import queryShader from '../../../shaders/attention_backward_query.wgsl?raw';
 import keyValueShader from '../../../shaders/attention_backward_key_value.wgsl?raw';
@@ -27,6 +29,8 @@ import { invariant } from '../../core/invariant.ts';
 /** The largest head of which a gradient is offered: beyond it a thread's share of dk and dv would not be worth the registers. */
 const mostDepthWithGradient = 160;
 const mostDepth = 512;
+/** Up to this head size one thread takes a whole row: splitting a few numbers over threads costs more than it saves. */
+const mostDepthOfRows = 16;
 
 interface Attrs {
   readonly heads: number;
@@ -38,9 +42,21 @@ const forward = defineKernel<{ q: TensorInfo; kv: TensorInfo }, Attrs>({
   webgpu: ({ q, kv }, attrs) => {
     const layout = layoutOf(q, kv, attrs);
     const { samples, lq, heads, depth } = layout;
-    const { rows, constants, uniforms } = workSplit(layout);
+    const { rows, constants, uniforms } = workSplit(layout, 1);
     const o = emptyTensor([samples, lq, heads * depth]);
     const lse = emptyTensor([samples, heads, lq]);
+    if (depth <= mostDepthOfRows) {
+      dispatch({
+        shader: rowsShader,
+        label: 'attention_rows',
+        constants: { D4: depth / 4 },
+        outputs: [o, lse],
+        inputs: [q, kv],
+        uniforms: rowUniforms(layout),
+        workgroups: flatGrid(samples * heads * lq, threadsPerWorkgroup),
+      });
+      return [o, lse];
+    }
     dispatch({
       shader: forwardShader,
       label: 'attention',
@@ -102,8 +118,23 @@ const backward = defineKernel<
   webgpu: ({ q, kv, dy, lse, delta }, { wanted, ...attrs }) => {
     const layout = layoutOf(q, kv, attrs);
     const { samples, lq, lk, heads } = layout;
-    const { rows, constants, uniforms } = workSplit(layout);
+    const { rows, constants, uniforms } = workSplit(layout, 2);
     const gradient = emptyTensor(wanted === 'keyValue' ? kv.shape : q.shape);
+    if (layout.depth <= mostDepthOfRows) {
+      const parts = [...(wanted === 'keyValue' ? [] : ['query']), ...(wanted === 'query' ? [] : ['keyValue'])];
+      for (const part of parts) {
+        dispatch({
+          shader: rowsBackwardShader,
+          label: 'attention_rows_backward',
+          constants: { D4: layout.depth / 4, QUERY: part === 'query' },
+          outputs: [gradient],
+          inputs: [q, kv, dy, lse, delta],
+          uniforms: rowUniforms(layout),
+          workgroups: flatGrid(samples * heads * (part === 'query' ? lq : lk), threadsPerWorkgroup),
+        });
+      }
+      return [gradient];
+    }
     const common = {
       constants,
       outputs: [gradient],
@@ -115,7 +146,7 @@ const backward = defineKernel<
         ...common,
         shader: queryShader,
         label: 'attention_backward_query',
-        workgroups: [Math.ceil(lq / (2 * rows)), heads, samples],
+        workgroups: [Math.ceil(lq / (4 * rows)), heads, samples],
       });
     }
     if (wanted !== 'query') {
@@ -123,7 +154,7 @@ const backward = defineKernel<
         ...common,
         shader: keyValueShader,
         label: 'attention_backward_key_value',
-        workgroups: [Math.ceil(lk / (2 * rows)), heads, samples],
+        workgroups: [Math.ceil(lk / (4 * rows)), heads, samples],
       });
     }
     return [gradient];
@@ -228,8 +259,21 @@ const widths = [5, 4] as const;
 /** As in the shaders. */
 const threadsPerWorkgroup = 64;
 
-/** How a head's columns are split over threads, and the shaders' Params, strides and offsets in vec4s. */
-function workSplit(layout: AttentionLayout): {
+/** The Params of the attention_rows shaders. */
+function rowUniforms(layout: AttentionLayout): (number | FloatUniform)[] {
+  const { samples, lq, lk, heads, depth, qStride, kvStride, kOffset, vOffset, causal } = layout;
+  return [
+    ...[lq, lk, heads, samples, Number(causal)],
+    ...[qStride / 4, kvStride / 4, kOffset / 4, vOffset / 4],
+    { f32: 1 / Math.sqrt(depth) },
+  ];
+}
+
+/** How a head's columns are split over the threads of a team, and the shaders' Params, strides and offsets in vec4s. */
+function workSplit(
+  layout: AttentionLayout,
+  teams: 1 | 2,
+): {
   readonly rows: number;
   readonly constants: { readonly WIDTH: number };
   readonly uniforms: (number | FloatUniform)[];
@@ -239,7 +283,7 @@ function workSplit(layout: AttentionLayout): {
   const padded = (width: number): number => Math.ceil(depth4 / width) * width;
   const width = padded(widths[0]) <= padded(widths[1]) ? widths[0] : widths[1];
   const slices = Math.ceil(depth4 / width);
-  const rows = Math.floor(threadsPerWorkgroup / slices);
+  const rows = Math.floor(threadsPerWorkgroup / (slices * teams));
   const scale = { f32: 1 / Math.sqrt(depth) };
   return {
     rows,
