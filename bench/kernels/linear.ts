@@ -57,7 +57,7 @@ function withLora(rows: number, width: number, groups: number): KernelCase {
   const b = inputs.tensor(blocks, [outFeatures, groups * rank]);
   const weights = { weight: weight.packed, bias: null, inFeatures: width, outFeatures };
   return {
-    name: groups === 1 ? `linear + LoRA rank ${rank}` : `linear q|k|v + LoRA rank ${rank}`,
+    name: groups === 1 ? `linear + LoRA rank ${rank}` : `linear q, k, v + LoRA rank ${rank}`,
     shape: `${rows} x ${width} -> ${outFeatures}`,
     flop: 2 * rows * (width + rank) * outFeatures + 2 * rows * width * groups * rank,
     ours: () => [linear(x, weights, { lora })],
