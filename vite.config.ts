@@ -7,13 +7,15 @@ const port = Number(process.env['PORT'] ?? 4173);
 export default defineConfig({
   plugins: [react(), contentSecurityPolicy()],
   resolve: { mainFields: ['browser', 'module', 'main'] },
-  worker: { format: 'es' },
+  worker: { format: 'es', rolldownOptions: { output: { keepNames: true } } },
   build: {
     target: 'es2023',
     sourcemap: true,
     // A data: URL would be one more thing for the policy to allow.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // Names of error classes are shown and compared.
+    rolldownOptions: { output: { keepNames: true } },
   },
   preview: { host: 'localhost', port, strictPort: true, headers },
 });

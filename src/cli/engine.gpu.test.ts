@@ -176,7 +176,7 @@ describe('training', () => {
   test('what cannot be trained is refused before anything is loaded', async () => {
     await expect(train({ resolution: 100 })).rejects.toThrow(TrainOptionError);
     await expect(train({ resolution: 100 })).rejects.toThrow(
-      'resolution is 100, but this model needs a multiple of 64.',
+      'resolution is 100, but this model needs a multiple of 8.',
     );
     await expect(train({ rank: 0 })).rejects.toThrow('rank is 0, but it must be a whole number from 1 to 320.');
     await expect(trainLora({ model, images: [], triggerWord: '', options }, new TrainControl(), {})).rejects.toThrow(
@@ -221,8 +221,15 @@ describe('generating', () => {
 
   test('a size that the model cannot take', async () => {
     await expect(new ImageGenerator(model).generate({ ...request, width: 100 })).rejects.toThrow(
-      'width is 100, but this model needs a multiple of 64 from 64 to 2048.',
+      'width is 100, but this model needs a multiple of 8 from 8 to 2048.',
     );
+  });
+
+  test('sides that do not halve evenly all the way down', async () => {
+    const generator = new ImageGenerator(model);
+    const image = await generator.generate({ ...request, width: 104, height: 72, numInferenceSteps: 1 });
+    expect([image.width, image.height]).toEqual([104, 72]);
+    generator.dispose();
   });
 
   test('cancelling stops between steps', async () => {
@@ -239,9 +246,15 @@ describe('generating', () => {
 
 test('the adaptable layers known from the config are those of the loaded UNet', async () => {
   const unet = await model.loadUNet();
-  const loaded = unet.attentionLinears().flatMap(({ modules, weights }) =>
-    modules.map((module) => ({ module, inFeatures: weights.inFeatures, outFeatures: weights.outFeatures / modules.length })),
-  );
+  const loaded = unet
+    .attentionLinears()
+    .flatMap(({ modules, weights }) =>
+      modules.map((module) => ({
+        module,
+        inFeatures: weights.inFeatures,
+        outFeatures: weights.outFeatures / modules.length,
+      })),
+    );
   expect(loaded).toEqual(adaptableModules(model));
   unet.dispose();
 });

@@ -52,7 +52,11 @@ async function generate(flags: GenerateFlags): Promise<number> {
     const bytes = await readFile(path).catch(() => {
       throw new FileNotFoundError(path, 'LoRA file');
     });
-    const { adapter, unmatched } = await readAdapterFile(basename(path), new Uint8Array(bytes), adaptableModules(model));
+    const { adapter, unmatched } = await readAdapterFile(
+      basename(path),
+      new Uint8Array(bytes),
+      adaptableModules(model),
+    );
     if (unmatched.length > 0) {
       process.stderr.write(
         `${basename(path)} acts only in part: ${unmatched.length} of its layers cannot be changed here (${unmatched.slice(0, 3).join(', ')}${unmatched.length > 3 ? ', ...' : ''}).\n`,

@@ -94,6 +94,16 @@ export function concatBatch(xs: readonly Tensor[]): Tensor {
   return tfConcat([...xs], 0);
 }
 
+/**
+ * The first rows and columns of x [N, H, W, C], as many as `shape` [N, h, w, ...] says; free where nothing is cut. After nearest
+ * doubling, cutting one row or column equals interpolating to the odd size.
+ */
+export function cropTo(x: Tensor, shape: readonly number[]): Tensor {
+  const [n = 0, height = 0, width = 0, channels = 0] = x.shape;
+  const [, h = height, w = width] = shape;
+  return h === height && w === width ? x : tfSlice(x, [0, 0, 0, 0], [n, h, w, channels]);
+}
+
 /** Entries [begin, begin + size) of the first axis. */
 export function sliceBatch(x: Tensor, begin: number, size: number): Tensor {
   return tfSlice(x, [begin, ...x.shape.slice(1).map(() => 0)], [size, ...x.shape.slice(1)]);

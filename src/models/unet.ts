@@ -9,6 +9,7 @@ import { defined, invariant } from '../core/invariant.ts';
 import type { KnownModule } from '../formats/lora/types.ts';
 import {
   concatChannels,
+  cropTo,
   crossAttention,
   geglu,
   reshape,
@@ -123,7 +124,10 @@ export function attentionModules(config: UNetConfig): Required<KnownModule>[] {
     ),
     ['mid_block.attentions.0', width(top)],
     ...upAttention.flatMap((has, i) =>
-      (has ? range(layersPerBlock + 1) : []).map((j): [string, number] => [`up_blocks.${i}.attentions.${j}`, width(top - i)]),
+      (has ? range(layersPerBlock + 1) : []).map((j): [string, number] => [
+        `up_blocks.${i}.attentions.${j}`,
+        width(top - i),
+      ]),
     ),
   ];
   return transformers.flatMap(([name, outFeatures]) =>
@@ -438,15 +442,17 @@ export class UNet2DCondition {
         const isEnd = j === level.layers.length - 1;
         const upsample = isEnd ? level.resample : null;
         const skipName = defined(skips.pop(), 'skip');
+        // Halving rounds up, so doubling may give a row or column too many: the next skip says how many are wanted.
+        const target = upsample ? [defined(skips.at(-1), 'skip')] : [];
         push(
           `${level.name}.${j}`,
-          [from, skipName, 'time', 'context'],
+          [from, skipName, 'time', 'context', ...target],
           current,
           transformer,
-          ([x, skipped, time, context]) => {
+          ([x, skipped, time, context, wanted]) => {
             let h = resnet.forward(concatChannels([x!, skipped!]), time);
             if (transformer) h = transformer.forward(h, context!, this.tap);
-            if (upsample) h = upsample.forward(upsampleNearest2x(h));
+            if (upsample) h = upsample.forward(cropTo(upsampleNearest2x(h), wanted!.shape));
             if (isEnd) tap(level.name, h);
             return h;
           },

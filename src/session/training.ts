@@ -147,9 +147,9 @@ export function adaptableModules(model: DiffusionModel): Required<KnownModule>[]
   return attentionModules(model.unetConfig);
 }
 
-/** Sides of pictures must be multiples of this many pixels: what VAE and UNet halve together. */
+/** Sides of pictures must be multiples of this many pixels: what the VAE makes one latent pixel of. */
 export function resolutionUnit(model: DiffusionModel): number {
-  return 2 ** (model.vaeConfig.blockOutChannels.length - 1 + model.unetConfig.blockOutChannels.length - 1);
+  return 2 ** (model.vaeConfig.blockOutChannels.length - 1);
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Plan: what the browser says about its storage, with and without a storage manager; refused storage is a typed error. */
 import { afterEach, expect, test, vi } from 'vitest';
-import { ensureRoom, formatBytes, requestPersistence, storageInfo } from './quota.ts';
+import { ensureRoom, formatBytes, storageInfo } from './quota.ts';
 import { Records } from './records.ts';
 import { fixedStorage } from './testing.ts';
 
@@ -15,14 +15,6 @@ test('usage, quota and persistence; zeros where there is no storage manager', as
   vi.stubGlobal('navigator', {});
   expect(await storageInfo()).toEqual({ usageBytes: 0, quotaBytes: 0, persisted: false });
   await ensureRoom(1e15, undefined);
-});
-
-test('persistence is asked for once, and only where it can be', async () => {
-  const persist = vi.fn<() => Promise<boolean>>(async () => true);
-  expect(await requestPersistence({ ...fixedStorage(1), persisted: async () => true, persist })).toBe(true);
-  expect(persist).not.toHaveBeenCalled();
-  expect(await requestPersistence({ ...fixedStorage(1), persisted: async () => false, persist })).toBe(true);
-  expect(await requestPersistence(fixedStorage(1))).toBe(false);
 });
 
 test('sizes as people say them', () => {

@@ -11,7 +11,6 @@ import type { StorageInfo } from '../worker/protocol.ts';
 export interface StorageEstimator {
   estimate(): Promise<StorageEstimate>;
   persisted?(): Promise<boolean>;
-  persist?(): Promise<boolean>;
 }
 
 /** The browser has no room for what was to be written. `needed` and `available` are bytes; null where it is not known. */
@@ -79,12 +78,6 @@ export async function availableBytes(storage: StorageEstimator | undefined): Pro
 export async function ensureRoom(needed: number, storage: StorageEstimator | undefined): Promise<void> {
   const available = await availableBytes(storage);
   if (available !== null && needed > available) throw new StorageQuotaError(needed, available);
-}
-
-/** Asks the browser never to delete our data by itself; true if it agreed. Does anything in a window only. */
-export async function requestPersistence(storage = browserStorage()): Promise<boolean> {
-  if (await storage?.persisted?.()) return true;
-  return (await storage?.persist?.()) ?? false;
 }
 
 /** Usage, quota (bytes; 0 where unknown) and whether the data is safe from eviction. */

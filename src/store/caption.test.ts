@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { captionWithTrigger, fileStem, suggestSamplePrompts } from './caption.ts';
+import { captionWithTrigger } from '../core/captions.ts';
+import { fileStem, suggestSamplePrompts } from './caption.ts';
 
 describe('captionWithTrigger', () => {
   it.each([

@@ -1,13 +1,6 @@
 /** Captions as the trainer will read them, and the prompts that follow from them. */
+import { captionWithTrigger } from '../core/captions.ts';
 import type { SamplePrompt } from '../worker/protocol.ts';
-
-/** The trigger word in front of the caption: `sks, a dog`; either may be empty. */
-export function captionWithTrigger(triggerWord: string, caption: string): string {
-  const word = triggerWord.trim();
-  const text = caption.trim();
-  if (word === '') return text;
-  return text === '' ? word : `${word}, ${text}`;
-}
 
 /** File name without folders and without its last extension: `cats/tom.png` -> `tom`. */
 export function fileStem(fileName: string): string {

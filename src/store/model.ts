@@ -35,6 +35,13 @@ export interface ModelSlice {
   readonly modelDeleteConfirmed: (id: string) => Promise<void>;
 }
 
+/** Asks the browser not to clear what is stored here when the disk runs full. Only windows may ask, so the worker cannot. */
+function keepStorage(): void {
+  const storage = (globalThis as { navigator?: { storage?: Partial<StorageManager> } }).navigator?.storage;
+  // A refusal changes nothing: the storage line says that it may be cleared.
+  storage?.persist?.().catch(() => undefined);
+}
+
 /** Seconds until the download is complete, or null while the speed is not known. */
 export function downloadEta(progress: DownloadProgress): number | null {
   const { loadedBytes, totalBytes, bytesPerSecond } = progress;
@@ -89,6 +96,7 @@ export function createModelSlice(context: SliceContext): ModelSlice {
       if (get().download !== null) return;
       const { endpoint, accessToken } = get();
       controller = new AbortController();
+      keepStorage();
       set({ download: { modelId: id, progress: null, cancelling: false }, modelError: null, interruptedModelId: null });
       try {
         const request = { id, endpoint, ...(accessToken === '' ? {} : { token: accessToken }) };

@@ -2,6 +2,7 @@
  * The Train panel's form: text as typed, presets, and its validation into {@link TrainOptions}.
  * Fields are kept as text so that a half-typed number can stand there while it is explained what is wrong with it.
  */
+import { presets as recipes, type TrainPreset } from '../core/presets.ts';
 import type { SamplePrompt, TrainOptions } from '../worker/protocol.ts';
 
 export interface TrainForm {
@@ -28,18 +29,26 @@ export interface Preset {
   readonly values: Partial<TrainForm>;
 }
 
-const common = { learningRate: '1e-4', trainBatchSize: '2', seed: '42', flipPercent: '50' };
+/** A recipe's numbers as the form's texts. */
+function textsOf({ learningRate, flipProbability, ...numbers }: TrainPreset): Partial<TrainForm> {
+  const texts = Object.entries(numbers).map(([field, value]) => [field, String(value)]);
+  return {
+    ...(Object.fromEntries(texts) as Partial<TrainForm>),
+    learningRate: learningRate.toExponential(),
+    flipPercent: String(flipProbability * 100),
+  };
+}
 
 export const presets: Readonly<Record<PresetName, Preset>> = {
   style: {
     label: 'Style',
     hint: 'A look: brushwork, palette, mood. 600 gentle steps.',
-    values: { ...common, rank: '4', alpha: '4', maxTrainSteps: '600' },
+    values: textsOf(recipes.style),
   },
   character: {
     label: 'Character',
     hint: 'One person, pet or object. Shorter, with room for detail.',
-    values: { ...common, rank: '8', alpha: '4', maxTrainSteps: '250' },
+    values: textsOf(recipes.character),
   },
 };
 

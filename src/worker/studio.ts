@@ -11,7 +11,7 @@ import { TrainControl } from '../session/control.ts';
 import { adaptableModules, trainLora } from '../session/training.ts';
 import { DatasetStore } from '../storage/datasetStore.ts';
 import { ModelStore } from '../storage/modelStore.ts';
-import { requestPersistence, storageInfo } from '../storage/quota.ts';
+import { storageInfo } from '../storage/quota.ts';
 import { RunStore } from '../storage/runStore.ts';
 import { decodeInBrowser, thumbnailOf } from './decodeImage.ts';
 import { GpuSession } from './gpuSession.ts';
@@ -59,10 +59,8 @@ export function createHandlers(emit: <T extends EventType>(type: T, payload: Eve
     'gpu.open': () => gpu.info(),
     'storage.info': () => storageInfo(),
     'models.list': () => models.list(),
-    'models.download': async (request, { signal, emit: send }) => {
-      await requestPersistence();
-      return downloadModel(request, models, { signal, onProgress: (progress) => send('download.progress', progress) });
-    },
+    'models.download': (request, { signal, emit: send }) =>
+      downloadModel(request, models, { signal, onProgress: (progress) => send('download.progress', progress) }),
     'models.delete': async ({ id }) => {
       await models.delete(id);
       return null;

@@ -54,7 +54,10 @@ export class OraclePack {
   static async open(folder: string): Promise<OraclePack> {
     const tree = await folderTree(folder);
     if (!tree.has('goldens.json')) throw new OraclePackError(folder, 'there is no goldens.json');
-    const index = parsePythonJson('goldens.json', await readText(await tree.open('goldens.json'))) as Record<string, unknown>;
+    const index = parsePythonJson('goldens.json', await readText(await tree.open('goldens.json'))) as Record<
+      string,
+      unknown
+    >;
     const { cases, files, format } = index;
     if (!Array.isArray(cases) || typeof files !== 'object' || files === null) {
       throw new OraclePackError(folder, 'goldens.json has no "cases" or no "files"');

@@ -263,8 +263,15 @@ const threadsPerWorkgroup = 64;
 function rowUniforms(layout: AttentionLayout): (number | FloatUniform)[] {
   const { samples, lq, lk, heads, depth, qStride, kvStride, kOffset, vOffset, causal } = layout;
   return [
-    ...[lq, lk, heads, samples, Number(causal)],
-    ...[qStride / 4, kvStride / 4, kOffset / 4, vOffset / 4],
+    lq,
+    lk,
+    heads,
+    samples,
+    Number(causal),
+    qStride / 4,
+    kvStride / 4,
+    kOffset / 4,
+    vOffset / 4,
     { f32: 1 / Math.sqrt(depth) },
   ];
 }

@@ -1,7 +1,7 @@
 import { ArrowRight, FolderOpen, ImagePlus, Trash2, TriangleAlert, X } from 'lucide-react';
 import { memo, useEffect, useState } from 'react';
 import { useDropzone } from 'react-dropzone';
-import { captionWithTrigger } from '../../store/caption.ts';
+import { captionWithTrigger } from '../../core/captions.ts';
 import { formatEta, plural } from '../../store/format.ts';
 import type { DatasetImage } from '../../worker/protocol.ts';
 import { BlobImage } from '../components/BlobImage.tsx';
