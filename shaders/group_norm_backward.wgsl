@@ -1,5 +1,6 @@
 // Second half of GroupNorm's gradient: merges the chunks' sums and writes
-//   dx = scale * (g - mean(g) - xhat * mean(g * xhat)),   with g and xhat as in group_norm_backward_sums.wgsl.
+//   dx = scale * (g - mean(g) - xhat * mean(g * xhat)),   with g and xhat as in group_norm_backward_sums.wgsl,
+// plus `addend` where ACCUMULATE.
 struct Params {
   pixels: u32,   // P
   chunk: u32,    // pixels in a chunk
@@ -18,7 +19,8 @@ struct Params {
 @group(0) @binding(4) var<storage, read> statistics: array<vec2f>; // [N, groups], from group_norm.wgsl
 @group(0) @binding(5) var<storage, read> dy: array<vec4f>;
 @group(0) @binding(6) var<storage, read> partial: array<vec2f>; // [N, groups, chunks]
-@group(0) @binding(7) var<uniform> params: Params;
+@group(0) @binding(7) var<storage, read> addend: array<vec4f>;
+@group(0) @binding(8) var<uniform> params: Params;
 
 const THREADS = 128u;
 
@@ -75,6 +77,8 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) threa
       let s = 1.0 / (1.0 + exp(min(-v, vec4f(80.0))));
       g *= s + v * s * (1.0 - s);
     }
-    dx[i] = scale * (g - mean_g - xhat * mean_gx);
+    var gradient = scale * (g - mean_g - xhat * mean_gx);
+    if (ACCUMULATE) { gradient += addend[i]; }
+    dx[i] = gradient;
   }
 }

@@ -1,4 +1,5 @@
-// y = (x - mean) / sqrt(variance + epsilon) * gamma + beta over each row; where BACKWARD, the gradient towards x.
+// y = (x - mean) / sqrt(variance + epsilon) * gamma + beta over each row; where BACKWARD, the gradient towards x,
+// plus `addend` where ACCUMULATE.
 //
 // A team of TEAM threads takes a row. Values are taken relative to the row's first one, and the variance in a second pass, so
 // that a large common offset costs no digits. The backward pass recomputes both statistics: the row is in the cache anyway.
@@ -9,7 +10,8 @@ struct Params { rows: u32, columns4: u32, epsilon: f32 };
 @group(0) @binding(2) var<storage, read> gamma: array<vec4f>;
 @group(0) @binding(3) var<storage, read> beta: array<vec4f>;
 @group(0) @binding(4) var<storage, read> dy: array<vec4f>;
-@group(0) @binding(5) var<uniform> params: Params;
+@group(0) @binding(5) var<storage, read> addend: array<vec4f>; // [rows, C]
+@group(0) @binding(6) var<uniform> params: Params;
 
 const ROWS = 8u; // per workgroup
 const TEAM = 8u; // threads of a row
@@ -62,7 +64,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
     let sums = team_sum(2u, thread, vec2f(total(sum_g), total(sum_gx) * scale)) / n;
     for (var i = member; i < end; i += TEAM) {
       let xhat = ((x[base + i] - origin) - mean) * scale;
-      out[base + i] = scale * (dy[base + i] * gamma[i] - sums.x - xhat * sums.y);
+      var dx = scale * (dy[base + i] * gamma[i] - sums.x - xhat * sums.y);
+      if (ACCUMULATE) { dx += addend[base + i]; }
+      out[base + i] = dx;
     }
   } else {
     for (var i = member; i < end; i += TEAM) {

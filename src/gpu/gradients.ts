@@ -55,20 +55,30 @@ function walkNode(
   if (dys.some((dy) => dy !== null)) {
     const e = engine();
     const results: [number, Tensor][] = [];
+    const inputs = Object.entries(node.inputs).filter(([, input]) => fromX.has(input.id));
     e.startScope('backward');
     const thunks = node.gradient(dys);
-    for (const [name, input] of Object.entries(node.inputs)) {
-      if (!fromX.has(input.id)) continue;
+    for (const [name, input] of inputs) {
       const thunk = thunks[name];
       invariant(thunk, `No gradient for input ${name}`);
-      const dx = e.tidy(() => {
-        const result = thunk();
-        // A gradient function may hand dy itself through; its owner is about to dispose it.
-        return dys.includes(result) ? result.clone() : result;
-      });
-      results.push([input.id, dx]);
+      const before = gradients.get(input.id);
+      const { plus } = thunk;
+      if (before && plus) {
+        gradients.set(
+          input.id,
+          e.tidy(() => plus(before)),
+        );
+        before.dispose();
+      } else {
+        const dx = e.tidy(() => {
+          const result = thunk();
+          // A gradient function may hand dy itself through; its owner is about to dispose it.
+          return dys.includes(result) ? result.clone() : result;
+        });
+        results.push([input.id, dx]);
+      }
     }
-    e.endScope(results.map(([, dx]) => dx));
+    e.endScope([...results.map(([, dx]) => dx), ...inputs.map(([, input]) => gradients.get(input.id))]);
     for (const [id, dx] of results) accumulate(gradients, id, dx);
   }
   for (const output of node.outputs) {

@@ -302,12 +302,13 @@ function bufferOf(s: RuntimeState, tensor: TensorInfo): GPUBuffer {
 }
 
 function programFor(s: RuntimeState, spec: Dispatch): Program {
-  const constants = Object.entries(spec.constants ?? {});
-  const key = `${spec.label}|${constants.join('|')}`;
+  const { constants = {} } = spec;
+  let key = spec.label;
+  for (const name in constants) key += `|${name},${constants[name]}`;
   const known = s.programs.get(key);
   if (known) return known;
   const { device } = s;
-  const code = prologue(s.shaderF16, constants) + spec.shader;
+  const code = prologue(s.shaderF16, Object.entries(constants)) + spec.shader;
   const types: GPUBufferBindingType[] = [
     ...spec.outputs.map(() => 'storage' as const),
     ...spec.inputs.map(() => 'read-only-storage' as const),
@@ -439,8 +440,23 @@ export function cpuTensor(shape: readonly number[], values: Float32Array): Tenso
 
 // ---- gradients -----------------------------------------------------------------------------------------------------
 
-/** For each differentiable input, by name, a function that computes its gradient; called only where it is needed. */
-export type GradientThunks = Readonly<Record<string, () => Tensor>>;
+/** Computes the gradient of one input; called only where it is needed. */
+export interface GradientThunk {
+  (): Tensor;
+  /** The gradient plus `addend`, of the same shape, which stays the caller's: see {@link accumulating}. */
+  readonly plus?: (addend: Tensor) => Tensor;
+}
+
+/** The gradients of the differentiable inputs, by name. */
+export type GradientThunks = Readonly<Record<string, GradientThunk>>;
+
+/**
+ * A gradient whose kernel adds what has been accumulated for its input already (null: nothing), which saves a dispatch and
+ * a pass over the tensor wherever an input is used twice.
+ */
+export function accumulating(gradient: (addend: Tensor | null) => Tensor): GradientThunk {
+  return Object.assign(() => gradient(null), { plus: gradient });
+}
 
 /**
  * Runs `forward` as one node of the tape. Only `inputs` can receive gradients; frozen weights are captured by closure.
@@ -450,7 +466,7 @@ export type GradientThunks = Readonly<Record<string, () => Tensor>>;
 export function differentiable<Inputs extends Readonly<Record<string, Tensor>>>(
   inputs: Inputs,
   forward: (save: (tensors: Tensor[]) => void) => Tensor,
-  backward: (dy: Tensor, saved: Tensor[]) => { readonly [K in keyof Inputs]: () => Tensor },
+  backward: (dy: Tensor, saved: Tensor[]) => { readonly [K in keyof Inputs]: GradientThunk },
 ): Tensor {
   return engineInternals().runKernelFunc({
     forwardFunc: (_backend, save) => forward(save),

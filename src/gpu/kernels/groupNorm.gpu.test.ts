@@ -1,7 +1,8 @@
 // Plan: output and gradient against the CPU reference for 1, 2, 3, 10, 20 and 60 channels a group (groups that share a vec4
 // and such that do not), with and without SiLU, several samples, one chunk of pixels and many with a short last one, and a
-// small variance around a large mean, where E[x^2] - E[x]^2 would have no correct digit.
-import { tensor } from '@tensorflow/tfjs-core';
+// small variance around a large mean, where E[x^2] - E[x]^2 would have no correct digit; and x used twice, so that the gradient
+// is added to the residual's and to the other norm's.
+import { add, tensor, type Tensor } from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
 import { checkOp, noise, useTestRuntime } from '../testing.ts';
 import { groupNorm } from './groupNorm.ts';
@@ -39,6 +40,24 @@ for (const { shape, groups, silu, mean = 0.3, deviation = 2 } of cases) {
       atol: 5e-6,
       gradientAtol: 1e-5 / Math.min(deviation, 1),
       epsilon: 1e-2 * Math.min(deviation, 1),
+    });
+  });
+}
+
+for (const [name, join] of [
+  ['x + norm(x)', (x: Tensor, norm: (x: Tensor) => Tensor) => add(x, norm(x))],
+  ['norm(x) + norm(x)', (x: Tensor, norm: (x: Tensor) => Tensor) => add(norm(x), norm(x))],
+] as const) {
+  test(`groupNorm: ${name}`, async () => {
+    const shape = [2, 9, 9, 48];
+    await checkOp({
+      inputs: { x: { shape, values: noise(2 * 81 * 48, 1) } },
+      f: ({ x }) =>
+        join(x!, (t) =>
+          groupNorm(t, tensor(noise(48, 2)), tensor(noise(48, 3)), { groups: 8, epsilon: 1e-6, silu: true }),
+        ),
+      atol: 5e-6,
+      gradientAtol: 1e-5,
     });
   });
 }

@@ -10,6 +10,7 @@ import forwardShader from '../../../shaders/group_norm.wgsl?raw';
 import sumsShader from '../../../shaders/group_norm_backward_sums.wgsl?raw';
 import backwardShader from '../../../shaders/group_norm_backward.wgsl?raw';
 import {
+  accumulating,
   cpuTensor,
   cpuValues,
   defineKernel,
@@ -78,11 +79,19 @@ const forward = defineKernel<{ x: TensorInfo; gamma: TensorInfo; beta: TensorInf
 });
 
 const backward = defineKernel<
-  { x: TensorInfo; gamma: TensorInfo; beta: TensorInfo; statistics: TensorInfo; dy: TensorInfo },
+  {
+    x: TensorInfo;
+    gamma: TensorInfo;
+    beta: TensorInfo;
+    statistics: TensorInfo;
+    dy: TensorInfo;
+    /** What is added to the gradient. */
+    addend?: TensorInfo | null;
+  },
   GroupNormOptions
 >({
   name: 'GroupNormBackward',
-  webgpu: ({ x, gamma, beta, statistics, dy }, options) => {
+  webgpu: ({ x, gamma, beta, statistics, dy, addend = null }, options) => {
     const s = split(x, options);
     const partial = emptyTensor([s.samples, s.groups, s.chunks, 2]);
     const dx = emptyTensor(x.shape);
@@ -99,22 +108,23 @@ const backward = defineKernel<
     dispatch({
       shader: backwardShader,
       label: 'group_norm_backward',
-      constants,
+      constants: { ...constants, ACCUMULATE: addend !== null },
       outputs: [dx],
-      inputs: [x, gamma, beta, statistics, dy, partial],
+      inputs: [x, gamma, beta, statistics, dy, partial, addend],
       uniforms: [...s.uniforms, s.span],
       workgroups: [Math.ceil(s.pixels / s.span), s.blocks, s.samples],
     });
     releaseTensor(partial);
     return [dx];
   },
-  cpu: ({ x, gamma, beta, statistics, dy }, options) => {
+  cpu: ({ x, gamma, beta, statistics, dy, addend }, options) => {
     const { samples, pixels, channels, groups } = sizes(x, options);
     const values = cpuValues(x);
     const weight = cpuValues(gamma);
     const bias = cpuValues(beta);
     const upstream = cpuValues(dy);
     const saved = cpuValues(statistics);
+    const before = addend ? cpuValues(addend) : null;
     const dx = new Float32Array(values.length);
     for (let index = 0; index < samples * groups; index++) {
       const { at, count } = walk(index, { pixels, channels, groups });
@@ -129,7 +139,9 @@ const backward = defineKernel<
       };
       const meanG = average(count, g);
       const meanGx = average(count, (i) => g(i) * xhat(i));
-      for (let i = 0; i < count; i++) dx[at(i)] = scale * (g(i) - meanG - xhat(i) * meanGx);
+      for (let i = 0; i < count; i++) {
+        dx[at(i)] = scale * (g(i) - meanG - xhat(i) * meanGx) + (before ? before[at(i)]! : 0);
+      }
     }
     return [cpuTensor(x.shape, dx)];
   },
@@ -148,7 +160,13 @@ export function groupNorm(x: Tensor, gamma: Tensor, beta: Tensor, options: Group
       return y!;
     },
     (dy, [savedX, savedGamma, savedBeta, statistics]) => ({
-      x: () => backward({ x: savedX!, gamma: savedGamma!, beta: savedBeta!, statistics: statistics!, dy }, options)[0]!,
+      x: accumulating(
+        (addend) =>
+          backward(
+            { x: savedX!, gamma: savedGamma!, beta: savedBeta!, statistics: statistics!, dy, addend },
+            options,
+          )[0]!,
+      ),
     }),
   );
 }

@@ -1,6 +1,7 @@
 // Plan: output and gradient against the CPU reference for rows shorter and longer than a team of threads, row counts that do
-// not fill a workgroup, and a small variance around a large mean, where E[x^2] - E[x]^2 would have no correct digit.
-import { tensor } from '@tensorflow/tfjs-core';
+// not fill a workgroup, and a small variance around a large mean, where E[x^2] - E[x]^2 would have no correct digit; and x used twice, so that the
+// gradient is added to the residual's and to the other norm's.
+import { add, tensor, type Tensor } from '@tensorflow/tfjs-core';
 import { test } from 'vitest';
 import { checkOp, noise, useTestRuntime } from '../testing.ts';
 import { layerNorm } from './layerNorm.ts';
@@ -24,6 +25,21 @@ for (const [shape, offset, scale, epsilon] of cases) {
       atol: 5e-6,
       gradientAtol: 1e-5 / Math.min(scale, 1),
       epsilon: 1e-2 * Math.min(scale, 1),
+    });
+  });
+}
+
+for (const [name, join] of [
+  ['x + norm(x)', (x: Tensor, norm: (x: Tensor) => Tensor) => add(x, norm(x))],
+  ['norm(x) + norm(x)', (x: Tensor, norm: (x: Tensor) => Tensor) => add(norm(x), norm(x))],
+] as const) {
+  test(`layerNorm: ${name}`, async () => {
+    const shape = [2, 13, 40];
+    await checkOp({
+      inputs: { x: { shape, values: noise(2 * 13 * 40, 1) } },
+      f: ({ x }) => join(x!, (t) => layerNorm(t, tensor(noise(40, 2)), tensor(noise(40, 3)), 1e-5)),
+      atol: 5e-6,
+      gradientAtol: 1e-5,
     });
   });
 }

@@ -1,5 +1,6 @@
 import shader from '../../../shaders/layer_norm.wgsl?raw';
 import {
+  accumulating,
   cpuTensor,
   cpuValues,
   defineKernel,
@@ -13,30 +14,38 @@ import { flatGrid } from './grid.ts';
 import { invariant } from '../../core/invariant.ts';
 
 const run = defineKernel<
-  { x: TensorInfo; gamma: TensorInfo; beta?: TensorInfo | null; dy?: TensorInfo | null },
+  {
+    x: TensorInfo;
+    gamma: TensorInfo;
+    beta?: TensorInfo | null;
+    dy?: TensorInfo | null;
+    /** Backward: what is added to the gradient. */
+    addend?: TensorInfo | null;
+  },
   { readonly epsilon: number }
 >({
   name: 'LayerNorm',
-  webgpu: ({ x, gamma, beta = null, dy = null }, { epsilon }) => {
+  webgpu: ({ x, gamma, beta = null, dy = null, addend = null }, { epsilon }) => {
     const { rows, columns } = sizes(x, gamma);
     const out = emptyTensor(x.shape);
     dispatch({
       shader,
       label: 'layer_norm',
-      constants: { BACKWARD: dy !== null },
+      constants: { BACKWARD: dy !== null, ACCUMULATE: addend !== null },
       outputs: [out],
-      inputs: [x, gamma, beta, dy],
+      inputs: [x, gamma, beta, dy, addend],
       uniforms: [rows, columns / 4, { f32: epsilon }],
       workgroups: flatGrid(rows, 8),
     });
     return [out];
   },
-  cpu: ({ x, gamma, beta, dy }, { epsilon }) => {
+  cpu: ({ x, gamma, beta, dy, addend }, { epsilon }) => {
     const { rows, columns } = sizes(x, gamma);
     const values = cpuValues(x);
     const weight = cpuValues(gamma);
     const bias = beta ? cpuValues(beta) : null;
     const upstream = dy ? cpuValues(dy) : null;
+    const before = addend ? cpuValues(addend) : null;
     const out = new Float32Array(values.length);
     for (let base = 0; base < rows * columns; base += columns) {
       const mean = average(columns, (i) => values[base + i]!);
@@ -47,7 +56,9 @@ const run = defineKernel<
         const g = (i: number): number => upstream[base + i]! * weight[i]!;
         const meanG = average(columns, g);
         const meanGx = average(columns, (i) => g(i) * xhat(i));
-        for (let i = 0; i < columns; i++) out[base + i] = scale * (g(i) - meanG - xhat(i) * meanGx);
+        for (let i = 0; i < columns; i++) {
+          out[base + i] = scale * (g(i) - meanG - xhat(i) * meanGx) + (before ? before[base + i]! : 0);
+        }
       } else {
         for (let i = 0; i < columns; i++) out[base + i] = xhat(i) * weight[i]! + bias![i]!;
       }
@@ -67,7 +78,9 @@ export function layerNorm(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: numbe
       save([x, gamma]);
       return run({ x, gamma, beta }, { epsilon })[0]!;
     },
-    (dy, [savedX, savedGamma]) => ({ x: () => run({ x: savedX!, gamma: savedGamma!, dy }, { epsilon })[0]! }),
+    (dy, [savedX, savedGamma]) => ({
+      x: accumulating((addend) => run({ x: savedX!, gamma: savedGamma!, dy, addend }, { epsilon })[0]!),
+    }),
   );
 }
 
