@@ -18,6 +18,8 @@ export default defineConfig({
   use: {
     baseURL: `http://localhost:${port}`,
     viewport: { width: 1440, height: 900 },
+    // The page is drawn on the same software GPU that trains.
+    contextOptions: { reducedMotion: 'reduce' },
     actionTimeout: 60_000,
     trace: 'retain-on-failure',
     screenshot: 'only-on-failure',

@@ -158,6 +158,7 @@ test('images in, a trained LoRA out', async ({ page }) => {
   await test.step('a reload finds the model and the run', async () => {
     const requests = hub.requests.length;
     await page.reload();
+    await room(page, 'Model');
     await expect(page.getByRole('region', { name: 'Stored models' })).toContainText('local/model');
     await room(page, 'Train');
     await expect(page.getByTestId('story-grid')).toHaveAttribute('data-rows', '3');
