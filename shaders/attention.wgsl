@@ -6,7 +6,8 @@
 // same time, so tiles in workgroup memory would gain nothing; only the slices' parts of the scores are exchanged there.
 // Keys come in blocks of BLOCK. Columns beyond D, where WIDTH * slices > D / 4, count as zero; so do threads that are left over.
 //
-// WIDTH alone is a compile-time constant, as it sizes the registers: few pipelines serve all head sizes.
+// WIDTH alone is a compile-time constant, as it sizes the registers: few pipelines serve all head sizes. Loops up to it are
+// unrolled (kernels/unroll.ts).
 struct Params {
   lq: u32,        // queries in a sample
   lk: u32,        // keys in a sample

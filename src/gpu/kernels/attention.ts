@@ -24,6 +24,7 @@ import {
 } from '../runtime.ts';
 import { attentionBackward, attentionForward, type AttentionLayout } from './attentionReference.ts';
 import { flatGrid } from './grid.ts';
+import { unroll } from './unroll.ts';
 import { invariant } from '../../core/invariant.ts';
 
 /** The largest head of which a gradient is offered: beyond it a thread's share of dk and dv would not be worth the registers. */
@@ -47,7 +48,7 @@ const forward = defineKernel<{ q: TensorInfo; kv: TensorInfo }, Attrs>({
     const lse = emptyTensor([samples, heads, lq]);
     if (depth <= mostDepthOfRows) {
       dispatch({
-        shader: rowsShader,
+        shader: unroll(rowsShader, { D4: depth / 4 }),
         label: 'attention_rows',
         constants: { D4: depth / 4 },
         outputs: [o, lse],
@@ -58,7 +59,7 @@ const forward = defineKernel<{ q: TensorInfo; kv: TensorInfo }, Attrs>({
       return [o, lse];
     }
     dispatch({
-      shader: forwardShader,
+      shader: unroll(forwardShader, constants),
       label: 'attention',
       constants,
       outputs: [o, lse],
@@ -124,7 +125,7 @@ const backward = defineKernel<
       const parts = [...(wanted === 'keyValue' ? [] : ['query']), ...(wanted === 'query' ? [] : ['keyValue'])];
       for (const part of parts) {
         dispatch({
-          shader: rowsBackwardShader,
+          shader: unroll(rowsBackwardShader, { D4: layout.depth / 4 }),
           label: 'attention_rows_backward',
           constants: { D4: layout.depth / 4, QUERY: part === 'query' },
           outputs: [gradient],
@@ -144,7 +145,7 @@ const backward = defineKernel<
     if (wanted !== 'keyValue') {
       dispatch({
         ...common,
-        shader: queryShader,
+        shader: unroll(queryShader, constants),
         label: 'attention_backward_query',
         workgroups: [Math.ceil(lq / (4 * rows)), heads, samples],
       });
@@ -152,7 +153,7 @@ const backward = defineKernel<
     if (wanted !== 'query') {
       dispatch({
         ...common,
-        shader: keyValueShader,
+        shader: unroll(keyValueShader, constants),
         label: 'attention_backward_key_value',
         workgroups: [Math.ceil(lk / (4 * rows)), heads, samples],
       });
