@@ -1,7 +1,8 @@
 // Plan: output and gradients against the textbook's attention (whose gradients are checked by central differences) for every
-// head size that a model we know has (and 12, 28 and 44: one thread a row, and columns that do not divide evenly among threads), with several heads
-// and samples, token counts that fill no tile, self and cross, with and without the causal mask; scores far apart, where exp
-// would overflow; only the gradients that are asked for; and clear errors for head sizes that are not supported.
+// head size that a model we know has, and for 12, 28 and 44 (a thread a row, and columns that do not divide evenly among
+// threads), with several heads and samples, token counts that fill no tile, self and cross, with and without the causal mask;
+// scores far apart, where exp would overflow; only the gradients that are asked for; and clear errors for head sizes that are
+// not supported.
 import { tensor } from '@tensorflow/tfjs-core';
 import { expect, test, vi } from 'vitest';
 import { vjp } from '../gradients.ts';
