@@ -246,15 +246,13 @@ describe('generating', () => {
 
 test('the adaptable layers known from the config are those of the loaded UNet', async () => {
   const unet = await model.loadUNet();
-  const loaded = unet
-    .attentionLinears()
-    .flatMap(({ modules, weights }) =>
-      modules.map((module) => ({
-        module,
-        inFeatures: weights.inFeatures,
-        outFeatures: weights.outFeatures / modules.length,
-      })),
-    );
+  const loaded = unet.attentionLinears().flatMap(({ modules, weights }) =>
+    modules.map((module) => ({
+      module,
+      inFeatures: weights.inFeatures,
+      outFeatures: weights.outFeatures / modules.length,
+    })),
+  );
   expect(loaded).toEqual(adaptableModules(model));
   unet.dispose();
 });

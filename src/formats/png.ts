@@ -6,7 +6,7 @@ import { zlibSync } from 'fflate';
 import type { RgbImage } from '../core/image.ts';
 import { invariant } from '../core/invariant.ts';
 
-export { type ImageFormat, type ImageSize, readImageSize } from './imageSize.ts';
+export { readImageSize } from './imageSize.ts';
 
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 const CHANNELS = 3;

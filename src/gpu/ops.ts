@@ -17,22 +17,13 @@ import {
 import type { Tensor } from './runtime.ts';
 
 export type { Tensor } from './runtime.ts';
-export {
-  readTensor,
-  writeTensor,
-  uploadTensor,
-  flush,
-  finishGpuWork,
-  trimMemory,
-  throwIfGpuFailed,
-} from './runtime.ts';
+export { finishGpuWork, readTensor, trimMemory, uploadTensor, writeTensor } from './runtime.ts';
 export { quickGelu } from './kernels/quickGelu.ts';
 export { linear } from './kernels/linear.ts';
 export { conv2d } from './kernels/conv2d.ts';
 export { upsampleNearest2x } from './kernels/upsample.ts';
 export { meanSquaredError } from './kernels/mse.ts';
-export { adamwStep, createAdamState, disposeAdamState, readAdamState, restoreAdamState } from './kernels/adamw.ts';
-export type { AdamMoments, AdamState, AdamWStep } from './kernels/adamw.ts';
+export { adamwStep, createAdamState, disposeAdamState, type AdamState } from './kernels/adamw.ts';
 export { groupNorm } from './kernels/groupNorm.ts';
 export { layerNorm } from './kernels/layerNorm.ts';
 export { geglu } from './kernels/geglu.ts';
@@ -89,11 +80,6 @@ export function concatChannels(xs: readonly Tensor[]): Tensor {
   return tfConcat([...xs], -1);
 }
 
-/** Joins along the first axis (batch). */
-export function concatBatch(xs: readonly Tensor[]): Tensor {
-  return tfConcat([...xs], 0);
-}
-
 /**
  * The first rows and columns of x [N, H, W, C], as many as `shape` [N, h, w, ...] says; free where nothing is cut. After nearest
  * doubling, cutting one row or column equals interpolating to the odd size.
@@ -102,11 +88,6 @@ export function cropTo(x: Tensor, shape: readonly number[]): Tensor {
   const [n = 0, height = 0, width = 0, channels = 0] = x.shape;
   const [, h = height, w = width] = shape;
   return h === height && w === width ? x : tfSlice(x, [0, 0, 0, 0], [n, h, w, channels]);
-}
-
-/** Entries [begin, begin + size) of the first axis. */
-export function sliceBatch(x: Tensor, begin: number, size: number): Tensor {
-  return tfSlice(x, [begin, ...x.shape.slice(1).map(() => 0)], [size, ...x.shape.slice(1)]);
 }
 
 /** Tensors alive and their bytes, for leak checks. */

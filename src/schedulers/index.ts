@@ -14,10 +14,6 @@ export const SCHEDULER_CLASSES: Readonly<Record<string, SchedulerName>> = {
   EulerDiscreteScheduler: 'euler',
 };
 
-export function isSchedulerName(name: string): name is SchedulerName {
-  return Object.hasOwn(CREATE, name);
-}
-
 /**
  * A scheduler as diffusers' `from_config` makes it: `repoConfig` is the repository's scheduler_config.json, parsed as JSON, whatever
  * class it was written for; `overrides` go before it; what neither names has the scheduler's own default.

@@ -19,7 +19,7 @@ import { checkpointedGradients } from '../../nn/segments.ts';
 import { denoise } from '../../sampler/denoise.ts';
 import { decodeLatents } from '../../sampler/image.ts';
 import { addNoise } from '../../schedulers/ddpm.ts';
-import { createScheduler, type SchedulerName } from '../../schedulers/index.ts';
+import { createScheduler, SCHEDULER_CLASSES } from '../../schedulers/index.ts';
 import { createNoiseSchedule } from '../../schedulers/noiseSchedule.ts';
 import type { Scheduler } from '../../schedulers/types.ts';
 import { defaultAdamW, LoraTrainer, withLoss, type NoisyBatch } from '../../trainer/trainer.ts';
@@ -139,15 +139,10 @@ async function replayVae({ models, oracleCase, check, input }: Replay): Promise<
   return true;
 }
 
-const schedulerNames: Readonly<Record<string, SchedulerName>> = {
-  DDIMScheduler: 'ddim',
-  EulerDiscreteScheduler: 'euler',
-};
-
 /** The scheduler that a case asks for, or null if it is not built yet. */
 async function schedulerOf({ models, oracleCase }: Replay, field: string): Promise<Scheduler | null> {
   const { params } = oracleCase;
-  const name = schedulerNames[String(params[field])];
+  const name = SCHEDULER_CLASSES[String(params[field])];
   if (!name) return null;
   const overrides = (params['set'] ?? {}) as Record<string, unknown>;
   const { schedulerConfig } = await models.model();

@@ -1,5 +1,14 @@
 import shader from '../../../shaders/quick_gelu.wgsl?raw';
-import { cpuTensor, cpuValues, defineKernel, differentiable, dispatch, emptyTensor, type Tensor, type TensorInfo } from '../runtime.ts';
+import {
+  cpuTensor,
+  cpuValues,
+  defineKernel,
+  differentiable,
+  dispatch,
+  emptyTensor,
+  type Tensor,
+  type TensorInfo,
+} from '../runtime.ts';
 import { flatGrid } from './grid.ts';
 import { invariant } from '../../core/invariant.ts';
 

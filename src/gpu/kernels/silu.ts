@@ -1,5 +1,14 @@
 import shader from '../../../shaders/silu.wgsl?raw';
-import { cpuTensor, cpuValues, defineKernel, differentiable, dispatch, emptyTensor, type Tensor, type TensorInfo } from '../runtime.ts';
+import {
+  cpuTensor,
+  cpuValues,
+  defineKernel,
+  differentiable,
+  dispatch,
+  emptyTensor,
+  type Tensor,
+  type TensorInfo,
+} from '../runtime.ts';
 import { flatGrid } from './grid.ts';
 import { invariant } from '../../core/invariant.ts';
 
