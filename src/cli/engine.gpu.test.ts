@@ -18,9 +18,9 @@ import {
   TrainOptionError,
   type StepReport,
   type TrainingEvents,
-  type TrainingOptions,
   type TrainingResult,
 } from '../session/training.ts';
+import type { TrainOptions } from '../worker/protocol.ts';
 import { folderTree } from './nodeFiles.ts';
 
 let model: DiffusionModel;
@@ -34,7 +34,7 @@ afterAll(() => {
   stopRuntime();
 });
 
-const options: TrainingOptions = {
+const options: TrainOptions = {
   resolution: 64,
   rank: 2,
   alpha: 2,
@@ -69,7 +69,7 @@ const images = [0, 1, 2].map((index) => ({
 }));
 
 function train(
-  changes: Partial<TrainingOptions> = {},
+  changes: Partial<TrainOptions> = {},
   events: TrainingEvents = {},
   control = new TrainControl(),
 ): Promise<TrainingResult> {

@@ -7,7 +7,8 @@ import { adapterFile } from '../export/runFile.ts';
 import { openDiffusionModel } from '../models/repository.ts';
 import { presets } from '../core/presets.ts';
 import { TrainControl } from '../session/control.ts';
-import { trainLora, type TrainingOptions } from '../session/training.ts';
+import { trainLora } from '../session/training.ts';
+import type { TrainOptions } from '../worker/protocol.ts';
 import { runCommand } from './exit.ts';
 import { imageGrid } from './grid.ts';
 import { folderTree } from './nodeFiles.ts';
@@ -70,7 +71,7 @@ export function trainCommand(): Command {
 async function train(flags: TrainFlags): Promise<number> {
   const preset = presets[flags.preset];
   const seed = flags.seed ?? preset.seed;
-  const options: TrainingOptions = {
+  const options: TrainOptions = {
     resolution: flags.resolution,
     rank: flags.rank ?? preset.rank,
     alpha: flags.alpha ?? preset.alpha,

@@ -18,7 +18,6 @@ import type { Tensor } from './runtime.ts';
 
 export type { Tensor } from './runtime.ts';
 export { finishGpuWork, readTensor, trimMemory, uploadTensor, writeTensor } from './runtime.ts';
-export { quickGelu } from './kernels/quickGelu.ts';
 export { linear } from './kernels/linear.ts';
 export { conv2d } from './kernels/conv2d.ts';
 export { upsampleNearest2x } from './kernels/upsample.ts';
@@ -27,7 +26,7 @@ export { adamwStep, createAdamState, disposeAdamState, type AdamState } from './
 export { groupNorm } from './kernels/groupNorm.ts';
 export { layerNorm } from './kernels/layerNorm.ts';
 export { geglu } from './kernels/geglu.ts';
-export { silu } from './kernels/silu.ts';
+export { quickGelu, silu } from './kernels/swish.ts';
 export { crossAttention, selfAttention } from './kernels/attention.ts';
 
 /** A float32 tensor with the given values, on the GPU at its first use. */

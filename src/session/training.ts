@@ -22,6 +22,7 @@ import { decodeLatents } from '../sampler/image.ts';
 import { planBatch } from '../trainer/batches.ts';
 import { buildBatch, defaultAdamW, LoraTrainer, predictClean, type NoisyBatch } from '../trainer/trainer.ts';
 import { captionWithTrigger } from '../core/captions.ts';
+import type { StripEntry, TrainOptions } from '../worker/protocol.ts';
 import type { TrainControl } from './control.ts';
 
 /** The training set has no usable image. */
@@ -49,23 +50,6 @@ export interface TrainingImage {
   pixels(): Promise<RgbImage>;
 }
 
-export interface TrainingOptions {
-  /** Side of the square that images are cropped to; a multiple of 8 times the UNet's own factor. */
-  readonly resolution: number;
-  readonly rank: number;
-  readonly alpha: number;
-  readonly learningRate: number;
-  readonly maxTrainSteps: number;
-  readonly trainBatchSize: number;
-  readonly seed: number;
-  readonly flipProbability: number;
-  /** 0: never. */
-  readonly sampleEvery: number;
-  readonly samplePrompts: readonly { readonly prompt: string; readonly seed: number }[];
-  readonly sampleInferenceSteps: number;
-  readonly sampleGuidanceScale: number;
-}
-
 export interface StepReport {
   /** Steps done, 1-based. */
   readonly globalStep: number;
@@ -76,16 +60,7 @@ export interface StepReport {
   readonly gpuBytes: number;
   readonly gpuPeakBytes: number;
   /** Pictures of this step's batch; computed only if asked for. */
-  readonly strip: () => StripImage[];
-}
-
-export interface StripImage {
-  readonly imageId: string;
-  readonly timestep: number;
-  readonly flipped: boolean;
-  readonly clean: RgbImage;
-  readonly noisy: RgbImage;
-  readonly predicted: RgbImage;
+  readonly strip: () => StripEntry[];
 }
 
 export interface SampleReport {
@@ -106,7 +81,7 @@ export interface TrainingRequest {
   readonly model: DiffusionModel;
   readonly images: readonly TrainingImage[];
   readonly triggerWord: string;
-  readonly options: TrainingOptions;
+  readonly options: TrainOptions;
 }
 
 export interface TrainingResult {
@@ -119,8 +94,8 @@ export interface TrainingResult {
 const checkpointEveryMs = 60_000;
 
 /** Throws {@link TrainOptionError} for settings that cannot be trained with this model. */
-export function checkTrainingOptions(options: TrainingOptions, model: DiffusionModel): void {
-  const whole = (name: keyof TrainingOptions, low: number, high: number): void => {
+export function checkTrainingOptions(options: TrainOptions, model: DiffusionModel): void {
+  const whole = (name: keyof TrainOptions, low: number, high: number): void => {
     const value = options[name] as number;
     if (!Number.isInteger(value) || value < low || value > high)
       throw new TrainOptionError(name, value, `it must be a whole number from ${low} to ${high}`);
@@ -325,7 +300,7 @@ function stripOf(
   batch: NoisyBatch,
   predicted: Float32Array,
   preview: ReturnType<typeof fitPreview>,
-): StripImage[] {
+): StripEntry[] {
   const [, h, w, c] = batch.shape;
   const size = h * w * c;
   return entries.map(({ image, flipped, timestep }, i) => {

@@ -65,7 +65,9 @@ export interface AddImagesResult {
   readonly refused: readonly { readonly fileName: string; readonly error: PlainError }[];
 }
 
+/** What a training run is asked to do; session/training.ts checks it. */
 export interface TrainOptions {
+  /** Side of the square that images are cropped to, in pixels: a multiple of 8 for SD1.5. */
   readonly resolution: number;
   readonly rank: number;
   readonly alpha: number;

@@ -4,14 +4,17 @@ import { tensor } from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
 import { readTensor } from '../runtime.ts';
 import { checkOp, noise, useTestRuntime } from '../testing.ts';
-import { silu } from './silu.ts';
+import { quickGelu, silu } from './swish.ts';
 
 useTestRuntime();
 
-test('silu: output and gradient', async () => {
+test.each([
+  ['silu', silu],
+  ['quickGelu', quickGelu],
+])('%s: output and gradient', async (_name, activation) => {
   await checkOp({
     inputs: { x: { shape: [3, 7, 4], values: noise(84, 1, 8) } },
-    f: ({ x }) => silu(x!),
+    f: ({ x }) => activation(x!),
     atol: 1e-5,
     gradientAtol: 1e-5,
   });
