@@ -20,7 +20,7 @@ export class GpuValidationError extends LoratoryError {
   constructor(detail: string) {
     super(
       `The GPU refused a command: ${detail}`,
-      'Results since then are not trusted. Reload and try again; if it comes back, report it with the text above and the name of your GPU.',
+      'Nothing drawn or learnt since then was kept. Try again; if it comes back, report it with the text above and the name of your GPU.',
       { detail },
     );
   }

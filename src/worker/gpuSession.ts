@@ -1,8 +1,8 @@
 /** The worker's one GPU and what is loaded on it: a training run or an image generator, never both. */
 import { LoratoryError } from '../core/errors.ts';
 import { openDevice } from '../gpu/device.ts';
-import type { DeviceLostError } from '../gpu/errors.ts';
-import { startRuntime, type Runtime } from '../gpu/runtime.ts';
+import { GpuOutOfMemoryError, GpuValidationError, type DeviceLostError } from '../gpu/errors.ts';
+import { startRuntime, stopRuntime, type Runtime } from '../gpu/runtime.ts';
 import { openDiffusionModel } from '../models/repository.ts';
 import { ImageGenerator } from '../session/generation.ts';
 import type { ModelStore } from '../storage/modelStore.ts';
@@ -77,7 +77,11 @@ export class GpuSession {
       const opening = openDevice(navigator.gpu).then((opened) => startRuntime(opened));
       this.opening = opening;
       opening.then(
-        (runtime) => void runtime.lost.then(this.onLost),
+        (runtime) =>
+          void runtime.lost.then((error) => {
+            // `destroyed` is our own doing: see startAfresh.
+            if (error.facts['reason'] !== 'destroyed') this.onLost(error);
+          }),
         // A machine without WebGPU may get it later (a flag, a driver): the next call tries again.
         () => (this.opening = null),
       );
@@ -91,8 +95,18 @@ export class GpuSession {
   }
 
   private exclusively<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.queue.then(work);
+    const result = this.queue.then(work).catch((error: unknown) => {
+      if (error instanceof GpuOutOfMemoryError || error instanceof GpuValidationError) this.startAfresh();
+      throw error;
+    });
     this.queue = result.catch(() => undefined);
     return result;
+  }
+
+  /** After an error that taints all later results the device is given up; the next work opens a new one. */
+  private startAfresh(): void {
+    this.generator = null;
+    this.opening = null;
+    stopRuntime();
   }
 }
