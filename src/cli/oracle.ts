@@ -3,12 +3,13 @@ import { Command } from 'commander';
 import { openNodeGpu } from './nodeGpu.ts';
 import { replayPack, type CaseResult } from './oracle/replay.ts';
 import { runCommand } from './exit.ts';
+import { repeated } from './options.ts';
 
 const program = new Command('oracle')
   .description('Replays packs of numbers that were recorded from the real diffusers, one line a case.')
   .argument('<dirs...>', 'folders with goldens.json (or cases.json of a tokenizer)')
-  .option('--only <group>', 'only cases of this group, or the case of this id')
-  .action((dirs: string[], { only }: { only?: string }) =>
+  .option('--only <group>', 'only cases of this group, or the case of this id (may be repeated)', repeated, [])
+  .action((dirs: string[], { only }: { only: string[] }) =>
     runCommand(async () => {
       const { close } = await openNodeGpu();
       const counts = { pass: 0, fail: 0, unsupported: 0 };

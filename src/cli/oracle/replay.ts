@@ -24,10 +24,10 @@ export interface CaseResult {
 /** The pack form whose groups we know; other forms are listed as unsupported, case by case. */
 const supportedFormat = /^sd15-oracle\b/;
 
-/** Replays the pack in `folder`, handing each result to `report` as it comes. */
+/** Replays the pack in `folder` (`only`: groups and ids, or all), handing each result to `report` as it comes. */
 export async function replayPack(
   folder: string,
-  only: string | undefined,
+  only: readonly string[],
   report: (result: CaseResult) => void,
 ): Promise<void> {
   const tree = await folderTree(folder);
@@ -35,7 +35,7 @@ export async function replayPack(
   const pack = await OraclePack.open(folder);
   const models = new OracleModels(pack);
   for (const oracleCase of pack.cases) {
-    if (only !== undefined && oracleCase.group !== only && oracleCase.id !== only) continue;
+    if (only.length > 0 && !only.includes(oracleCase.group) && !only.includes(oracleCase.id)) continue;
     report(supportedFormat.test(pack.format) ? await replayCase(pack, models, oracleCase) : unsupported(oracleCase.id));
   }
 }
@@ -77,7 +77,7 @@ interface TokenizerCase {
 /** A pack of tokenizer cases: vocab.json, merges.txt and cases.json in one folder. */
 async function replayTokenizer(
   folder: string,
-  only: string | undefined,
+  only: readonly string[],
   report: (result: CaseResult) => void,
 ): Promise<void> {
   const tree = await folderTree(folder);
@@ -89,7 +89,7 @@ async function replayTokenizer(
   });
   const { cases } = await json<{ cases: readonly TokenizerCase[] }>('cases.json');
   for (const { id, text, ids, tokens, tokens_before_truncation: before } of cases) {
-    if (only !== undefined && only !== id && only !== 'clip-tokenizer') continue;
+    if (only.length > 0 && !only.includes(id) && !only.includes('clip-tokenizer')) continue;
     const encoded = tokenizer.encode(text);
     const error = maxAbsError(
       [...encoded.ids, encoded.tokens, encoded.tokensBeforeTruncation],
