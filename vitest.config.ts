@@ -26,7 +26,7 @@ function gpuProject({ name, icd, architectureOrDevice, shaderF16 }: Driver): Tes
         GPU_TEST_DEVICE: architectureOrDevice,
         GPU_TEST_SHADER_F16: String(shaderF16),
       },
-      testTimeout: 120_000,
+      testTimeout: 300_000,
       hookTimeout: 120_000,
     },
   };
