@@ -1,0 +1,307 @@
+"""Trains the demo model on the drawings that drawings.mjs has made. See README.md beside this file.
+
+    python3 train.py vae  --data DIR --out DIR --minutes 15
+    python3 train.py unet --data DIR --out DIR --minutes 90
+
+Both stages run for the minutes given (the learning rate falls with the share of them that is used up, so a slower machine
+gets fewer steps, not a half-finished schedule) and write their weights, every few minutes too, as OUT/vae.pt and
+OUT/unet.pt; `export.py` makes the diffusers folder of them.
+"""
+import argparse
+import json
+import math
+import random
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from model import SCHEDULE, AutoencoderKL, ClipText, UNet, alphas_cumprod
+from tokenizer import Tokenizer
+
+
+def load_drawings(folder):
+    """Names, and RGBA in 0..1 as [n, 4, side, side]."""
+    meta = json.loads((folder / "drawings.json").read_text())
+    side, names = meta["side"], meta["names"]
+    data = np.fromfile(folder / "drawings.rgba", np.uint8).reshape(len(names), side, side, 4)
+    return names, torch.from_numpy(data).permute(0, 3, 1, 2).float() / 255
+
+
+def on_background(rgba, colour):
+    """RGB in [-1, 1] over a colour [n, 3] in 0..1."""
+    rgb, alpha = rgba[:, :3], rgba[:, 3:]
+    return (rgb * alpha + colour[:, :, None, None] * (1 - alpha)) * 2 - 1
+
+
+def vae_batch(rgba, size):
+    """Random drawings in many dresses: the VAE has to serve the styles that LoRAs will teach, not the base's own alone."""
+    n = rgba.shape[0]
+    picked = rgba[torch.randint(n, (size,))].clone()
+    colour = torch.ones(size, 3)
+    for i in range(size):
+        r = random.random()
+        if r < 0.2:
+            colour[i] = torch.rand(3)
+        elif r < 0.4:
+            colour[i] = torch.rand(3) * 0.2
+        r = random.random()
+        if r < 0.15:
+            picked[i, :3] = picked[i, torch.randperm(3)]
+        elif r < 0.25:
+            picked[i, :3] = 1 - picked[i, :3]
+        elif r < 0.35:
+            # Ink: the outlines of shapes alone.
+            grey = picked[i, :3].mean(0) * picked[i, 3] + (1 - picked[i, 3])
+            edges = (grey[1:, 1:] - grey[:-1, 1:]).abs() + (grey[1:, 1:] - grey[1:, :-1]).abs()
+            ink = F.pad((edges * 6).clamp(0, 1), (1, 0, 1, 0))
+            picked[i, :3], picked[i, 3] = torch.rand(3, 1, 1).round(), ink
+        if random.random() < 0.5:
+            picked[i] = picked[i].flip(-1)
+        if random.random() < 0.5:
+            picked[i] = picked[i].roll((random.randint(-16, 16), random.randint(-16, 16)), (1, 2))
+    image = on_background(picked, colour)
+    for i in range(size):
+        if random.random() < 0.15:
+            blocks = random.choice([2, 4])
+            image[i] = F.interpolate(
+                F.avg_pool2d(image[i : i + 1], blocks), scale_factor=float(blocks), mode="nearest"
+            )[0]
+    return image
+
+
+class Clock:
+    """The share of the minutes that is used up, and a report now and then."""
+
+    def __init__(self, minutes):
+        self.start, self.seconds, self.said, self.saved = time.time(), minutes * 60, 0.0, time.time()
+
+    def share(self):
+        return (time.time() - self.start) / self.seconds
+
+    def rate(self, peak, warmup=0.01):
+        """Warm-up, then half a cosine down to zero."""
+        s = self.share()
+        return peak * min(1, s / warmup) * (0.5 + 0.5 * math.cos(math.pi * min(1, s)))
+
+    def every(self, seconds):
+        if time.time() - self.said < seconds:
+            return False
+        self.said = time.time()
+        return True
+
+    def time_to_save(self, minutes):
+        if time.time() - self.saved < minutes * 60:
+            return False
+        self.saved = time.time()
+        return True
+
+
+class Ema:
+    """A moving average of the weights, which samples better than the weights themselves (Karras et al. 2023)."""
+
+    def __init__(self, modules, decay):
+        self.parameters = [p for m in modules for p in m.parameters()]
+        self.average = [p.detach().clone() for p in self.parameters]
+        self.decay, self.steps = decay, 0
+
+    def update(self):
+        self.steps += 1
+        torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - min(self.decay, self.steps / (self.steps + 10)))
+
+    def swap(self):
+        """Puts the average into the modules, or takes it out again."""
+        for p, a in zip(self.parameters, self.average):
+            p.data, a.data = a.data, p.data
+
+
+def psnr(vae, images):
+    """Mean PSNR in dB of images in [-1, 1], after rounding to 8 bits."""
+    with torch.no_grad():
+        out = vae.decode(vae.encode(images)[0]).float()
+    to8 = lambda x: ((x.clamp(-1, 1) + 1) * 127.5).round() / 255
+    mse = ((to8(out) - to8(images)) ** 2).mean((1, 2, 3)).clamp_min(1e-9)
+    return float((-10 * torch.log10(mse)).mean())
+
+
+def train_vae(args):
+    _, rgba = load_drawings(args.data)
+    vae = AutoencoderKL().to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(vae.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=0)
+    ema, clock, step = Ema([vae], 0.998), Clock(args.minutes), 0
+    white = on_background(rgba[::8], torch.ones(len(rgba[::8]), 3))
+    save = lambda: torch.save(vae.state_dict(), args.out / "vae.pt")
+    while clock.share() < 1:
+        for group in optimizer.param_groups:
+            group["lr"] = clock.rate(2e-3)
+        x = vae_batch(rgba, 16).contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16):
+            mean, logvar = vae.encode(x)
+            z = mean + torch.randn_like(mean) * torch.exp(0.5 * logvar)
+            out = vae.decode(z).float()
+        kl = 0.5 * (mean**2 + logvar.exp() - 1 - logvar).mean()
+        loss = F.mse_loss(out, x) + 0.1 * F.l1_loss(out, x) + args.kl * kl
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
+        optimizer.step()
+        ema.update()
+        step += 1
+        if clock.every(60):
+            ema.swap()
+            print(f"vae {clock.share():.3f} step {step} loss {loss:.5f} kl {kl:.2f} std {mean.std():.2f} psnr {psnr(vae, white):.2f}", flush=True)
+            save()
+            ema.swap()
+    ema.swap()
+    save()
+    print(f"vae done: {step} steps, psnr {psnr(vae, white):.2f} dB")
+
+
+WORDINGS = [
+    "{}", "{}", "{}", "{}", "{}", "{}",
+    "an emoji of {a}", "{a}", "{a} on white", "emoji of {}", "a drawing of {a}", "{} emoji", "a picture of {a}",
+]  # fmt: skip
+
+
+def caption(name):
+    """A name as people prompt it."""
+    article = "an" if name[0] in "aeiou" else "a"
+    return random.choice(WORDINGS).format(name, a=f"{article} {name}")
+
+
+@torch.no_grad()
+def cache_latents(vae, images):
+    """Means of the latents, and the factor that gives them unit variance."""
+    vae.eval()
+    latents = torch.cat([vae.encode(chunk)[0] for chunk in images.split(64)])
+    return latents, float(1 / latents.std())
+
+
+@torch.no_grad()
+def sample(unet, text, tokenizer, prompts, guidance=5.0, steps=20, seed=0):
+    """DDIM (Song et al. 2021) with leading timesteps; scaled latents."""
+    acp = alphas_cumprod()
+    context = text(tokenizer.batch(prompts))
+    blank = text(tokenizer.batch([""])).expand_as(context)
+    x = torch.randn(len(prompts), 4, 16, 16, generator=torch.Generator().manual_seed(seed))
+    stride = 1000 // steps
+    for t in range(1 + stride * (steps - 1), -1, -stride):
+        both = unet(torch.cat([x, x]), torch.full((2 * len(x),), t), torch.cat([blank, context])).float()
+        low, high = both.chunk(2)
+        eps = low + guidance * (high - low)
+        a, b = acp[t], acp[t - stride] if t >= stride else acp[0]
+        x = b.sqrt() * (x - (1 - a).sqrt() * eps) / a.sqrt() + (1 - b).sqrt() * eps
+    return x
+
+
+def fidelity(decoded, indices, names, drawings):
+    """How many pictures lie nearest (MSE after 2x downsampling) to a drawing of the same name, or of the same last word."""
+    small = lambda x: F.avg_pool2d(x, 2).flatten(1)
+    nearest = torch.cdist(small(decoded), small(drawings)).argmin(1)
+    noun = lambda name: name.split()[-1]
+    same = sum(int(j == i) for i, j in zip(indices, nearest.tolist()))
+    noun_too = sum(int(noun(names[j]) == noun(names[i])) for i, j in zip(indices, nearest.tolist()))
+    return same / len(indices), noun_too / len(indices)
+
+
+def train_unet(args):
+    names, rgba = load_drawings(args.data)
+    drawings = on_background(rgba, torch.ones(len(rgba), 3))
+    vae = AutoencoderKL()
+    vae.load_state_dict(torch.load(args.out / "vae.pt"))
+    latents, scaling = cache_latents(vae, drawings)
+    latents = latents * scaling
+    tokenizer = Tokenizer(args.tokenizer)
+    unet = UNet().to(memory_format=torch.channels_last)
+    text = ClipText(len(tokenizer.vocab))
+    print(f"unet {count(unet)} text {count(text)} vae {count(vae)} parameters, scaling factor {scaling:.5f}", flush=True)
+    modules = [unet, text]
+    optimizer = torch.optim.AdamW(
+        [p for m in modules for p in m.parameters()], lr=1e-3, betas=(0.9, 0.99), weight_decay=1e-3
+    )
+    ema, clock, step, losses = Ema(modules, 0.999), Clock(args.minutes), 0, []
+    acp = alphas_cumprod()
+    probe = torch.randperm(len(names), generator=torch.Generator().manual_seed(1))[:64].tolist()
+    seen = 0
+
+    def save():
+        torch.save(
+            dict(unet=unet.state_dict(), text=text.state_dict(), scaling=scaling, steps=step, batch=args.batch, images=seen),
+            args.out / "unet.tmp",
+        )
+        (args.out / "unet.tmp").rename(args.out / "unet.pt")
+
+    order = []
+    while clock.share() < 1:
+        for group in optimizer.param_groups:
+            group["lr"] = clock.rate(args.lr)
+        if len(order) < args.batch:
+            order = torch.randperm(len(names)).tolist() + order
+        batch, order = order[-args.batch :], order[: -args.batch]
+        x = latents[batch]
+        t = torch.randint(SCHEDULE["num_train_timesteps"], (args.batch,))
+        noise = torch.randn_like(x)
+        a = acp[t][:, None, None, None]
+        noisy = (a.sqrt() * x + (1 - a).sqrt() * noise).contiguous(memory_format=torch.channels_last)
+        ids = tokenizer.batch(["" if random.random() < 0.1 else caption(names[i]) for i in batch])
+        with torch.autocast("cpu", torch.bfloat16):
+            predicted = unet(noisy, t, text(ids)).float()
+        # Min-SNR weighting (Hang et al. 2023), gamma 5: the low noise levels would else take most of the gradient.
+        snr = acp[t] / (1 - acp[t])
+        weight = torch.minimum(snr, torch.tensor(5.0)) / snr
+        each = ((predicted - noise) ** 2).mean((1, 2, 3))
+        optimizer.zero_grad()
+        (weight * each).mean().backward()
+        torch.nn.utils.clip_grad_norm_([p for m in modules for p in m.parameters()], 1.0)
+        optimizer.step()
+        ema.update()
+        step, seen = step + 1, seen + args.batch
+        losses.append(float((weight * each).mean().detach()))
+        if clock.every(60):
+            print(f"unet {clock.share():.3f} step {step} images {seen} loss {sum(losses[-200:]) / len(losses[-200:]):.5f}", flush=True)
+        if clock.time_to_save(args.report):
+            ema.swap()
+            save()
+            with torch.autocast("cpu", torch.bfloat16):
+                z = sample(unet, text, tokenizer, [names[i] for i in probe])
+                pictures = vae.decode(z / scaling).float()
+            print("unet fidelity same %.2f, noun %.2f" % fidelity(pictures, probe, names, drawings), flush=True)
+            grid(pictures[:32], args.out / "samples.png")
+            ema.swap()
+    ema.swap()
+    save()
+    print(f"unet done: {step} steps")
+
+
+def grid(pictures, path):
+    from PIL import Image
+
+    rows = [torch.cat(list(row), 2) for row in pictures.split(8)]
+    array = ((torch.cat(rows, 1).clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
+    Image.fromarray(array).save(path)
+
+
+def count(module):
+    return sum(p.numel() for p in module.parameters())
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("stage", choices=["vae", "unet"])
+    parser.add_argument("--data", type=Path, required=True, help="what drawings.mjs wrote")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--tokenizer", type=Path, help="vocab.json and merges.txt of the demo model (unet only)")
+    parser.add_argument("--minutes", type=float, required=True)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--kl", type=float, default=1e-5)
+    parser.add_argument("--report", type=float, default=8, help="minutes between saved weights and samples")
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+    random.seed(0)
+    args.out.mkdir(parents=True, exist_ok=True)
+    dict(vae=train_vae, unet=train_unet)[args.stage](args)
