@@ -46,6 +46,10 @@ export interface ClipTokenizer {
   readonly eosTokenId: number;
   readonly padTokenId: number;
   encode(text: string): TokenizedPrompt;
+  /** All tokens of a text, however long, without bos and eos around them. */
+  tokenize(text: string): readonly number[];
+  /** What tokens stand for: the text as it was normalized, with a space after each word. */
+  decode(ids: Iterable<number>): string;
 }
 
 const START = '<|startoftext|>';
@@ -65,6 +69,8 @@ function byteCharacters(): readonly string[] {
 }
 
 const BYTE_CHARACTERS = byteCharacters();
+const BYTE_OF_CHARACTER = new Map(BYTE_CHARACTERS.map((character, byte) => [character, byte]));
+const SPACE = 0x20;
 
 /** The order of merges: of a pair, written as `left right`. */
 function parseMerges(text: string): ReadonlyMap<string, number> {
@@ -144,7 +150,6 @@ export function createClipTokenizer({ vocab, merges, config }: ClipTokenizerFile
     return found;
   }
 
-  /** The tokens of a text, without bos and eos around them. */
   function tokensOf(text: string): number[] {
     const out: number[] = [];
     text.split(END).forEach((piece, i) => {
@@ -159,11 +164,21 @@ export function createClipTokenizer({ vocab, merges, config }: ClipTokenizerFile
     return out;
   }
 
+  let tokenById: ReadonlyMap<number, string> | undefined;
+  function decode(tokens: Iterable<number>): string {
+    tokenById ??= new Map(Array.from(ids, ([token, id]) => [id, token]));
+    const symbols = Array.from(tokens, (id) => tokenById?.get(id)?.replace(/<\/w>$/, ' ') ?? '').join('');
+    const bytes = Array.from(symbols, (character) => BYTE_OF_CHARACTER.get(character) ?? SPACE);
+    return new TextDecoder().decode(Uint8Array.from(bytes)).trimEnd();
+  }
+
   return {
     modelMaxLength,
     bosTokenId,
     eosTokenId,
     padTokenId,
+    tokenize: tokensOf,
+    decode,
     encode: (text) => {
       const all = tokensOf(text);
       const kept = all.slice(0, modelMaxLength - 2);
