@@ -6,8 +6,8 @@
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 
 /** Pixels along each side of a drawing. */
@@ -72,7 +72,8 @@ export async function renderShapes({ body, width, height }, pixels) {
   return sharp(Buffer.from(svg)).resize(pixels, pixels, { kernel: 'lanczos3' }).ensureAlpha().raw().toBuffer();
 }
 
-if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
+// Not where it is a part of another program, bundled or not.
+if (basename(process.argv[1] ?? '') === 'drawings.mjs') {
   const folder = process.argv[2] ?? fileURLToPath(new URL('../../.cache/demo-model', import.meta.url));
   mkdirSync(folder, { recursive: true });
   const names = drawingNames();

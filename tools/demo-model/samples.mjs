@@ -7,25 +7,19 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { drawPip, poses } from './character.mjs';
-import { ink, neon, pixelArt } from './styles.mjs';
+import { styledCaption, styles } from './styles.mjs';
 
 /** Pixels along each side of a sample. */
 const side = 64;
-
-/** "cat face" is a cat face; what cannot be counted or is many has no article. @param {string} name */
-const withArticle = (name) =>
-  /^(cherries|grapes|scissors|sunglasses)$/.test(name) ? name : `${/^(?!uni)[aeiou]/.test(name) ? 'an' : 'a'} ${name}`;
 
 /** @param {readonly string[]} lines */
 const listed = (lines) => lines.flatMap((line) => line.split(', '));
 
 const styleSets = [
   {
-    id: 'pixel-art',
+    id: /** @type {const} */ ('pixel-art'),
     title: 'Pixel art',
     description: 'Sprites on a grid of 16 × 16, with a dark outline.',
-    wording: 'pixel art of',
-    render: pixelArt,
     names: [
       'cat face, fox, penguin, octopus, frog, whale, parrot',
       'red apple, strawberry, hamburger, cupcake, carrot, mushroom',
@@ -35,11 +29,9 @@ const styleSets = [
     prompts: ['dog face', 'watermelon', 'ghost', 'tulip'],
   },
   {
-    id: 'ink',
+    id: /** @type {const} */ ('ink'),
     title: 'Ink drawing',
     description: 'Black outlines on white paper, drawn shape by shape.',
-    wording: 'an ink drawing of',
-    render: ink,
     names: [
       'owl, elephant, dolphin, rabbit face, turtle, butterfly, rooster',
       'pineapple, ice cream, pizza, mushroom, hot beverage, grapes',
@@ -49,11 +41,9 @@ const styleSets = [
     prompts: ['cat face', 'pear', 'bus', 'teapot'],
   },
   {
-    id: 'neon',
+    id: /** @type {const} */ ('neon'),
     title: 'Neon sign',
     description: 'Glowing tubes in the dark.',
-    wording: 'a neon sign of',
-    render: neon,
     names: [
       'flamingo, whale, lion, unicorn, parrot, snail, crab',
       'cherries, cocktail glass, taco, lemon, avocado, lollipop',
@@ -75,7 +65,7 @@ const png = (rgb) =>
 
 /** Every set as index.json lists it, with the pixels of its images. */
 async function drawSets() {
-  const styles = styleSets.map(async ({ id, title, description, wording, render, names, prompts }) => ({
+  const inStyles = styleSets.map(async ({ id, title, description, names, prompts }) => ({
     entry: {
       id,
       title,
@@ -83,13 +73,10 @@ async function drawSets() {
       preset: 'style',
       // The captions name the style already.
       trigger: '',
-      samplePrompts: prompts.map((name) => `${wording} ${withArticle(name)}`),
-      images: listed(names).map((name) => ({
-        file: `${id}/${slug(name)}.png`,
-        caption: `${wording} ${withArticle(name)}`,
-      })),
+      samplePrompts: prompts.map((name) => styledCaption(id, name)),
+      images: listed(names).map((name) => ({ file: `${id}/${slug(name)}.png`, caption: styledCaption(id, name) })),
     },
-    pictures: await Promise.all(listed(names).map((name) => render(name, side))),
+    pictures: await Promise.all(listed(names).map((name) => styles[id].render(name, side))),
   }));
   const id = 'pip-the-wizard';
   const trigger = 'pip the wizard';
@@ -107,7 +94,7 @@ async function drawSets() {
     },
     pictures: await Promise.all(poses.map((pose) => drawPip(pose, side))),
   };
-  return [...(await Promise.all(styles)), character];
+  return [...(await Promise.all(inStyles)), character];
 }
 
 const folder = process.argv[2] ?? fileURLToPath(new URL('../../public/samples', import.meta.url));

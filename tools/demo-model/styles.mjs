@@ -87,7 +87,7 @@ function cellColour(rgba, width, x0, y0, side) {
  * @param {string} name
  * @param {number} pixels a multiple of 16
  */
-export async function pixelArt(name, pixels) {
+async function pixelArt(name, pixels) {
   const detail = 8;
   const drawn = await draw(name, grid * detail);
   const cells = Array.from({ length: grid * grid }, (_, i) =>
@@ -114,7 +114,7 @@ export async function pixelArt(name, pixels) {
  * @param {string} name
  * @param {number} pixels
  */
-export async function ink(name, pixels) {
+async function ink(name, pixels) {
   const shapes = drawingShapes(name);
   const body = repaint(shapes.body, (colour) => {
     const fill = luminance(rgbOf(colour)) < 0.25 ? '#000' : '#fff';
@@ -141,7 +141,7 @@ function glowing(rgb) {
  * @param {string} name
  * @param {number} pixels
  */
-export async function neon(name, pixels) {
+async function neon(name, pixels) {
   const shapes = drawingShapes(name);
   const body = repaint(shapes.body, (colour) => {
     const tube = `rgb(${glowing(rgbOf(colour)).join(',')})`;
@@ -164,4 +164,23 @@ export async function neon(name, pixels) {
       return Math.min(255, value + 0.9 * ((near[i] ?? 0) - base) + 1.2 * ((far[i] ?? 0) - base));
     }),
   );
+}
+
+/** How captions and prompts name each style, and how it is drawn. */
+export const styles = {
+  'pixel-art': { wording: 'pixel art of', render: pixelArt },
+  ink: { wording: 'an ink drawing of', render: ink },
+  neon: { wording: 'a neon sign of', render: neon },
+};
+
+/**
+ * The prompt for a drawing in a style: "pixel art of a cat face". What is many has no article.
+ *
+ * @param {keyof typeof styles} style
+ * @param {string} name
+ */
+export function styledCaption(style, name) {
+  const many = /^(cherries|grapes|scissors|sunglasses)$/.test(name);
+  const article = /^(?!uni)[aeiou]/.test(name) ? 'an ' : 'a ';
+  return `${styles[style].wording} ${many ? '' : article}${name}`;
 }
