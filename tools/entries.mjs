@@ -4,4 +4,5 @@ export const entries = {
   oracle: 'src/cli/oracle.ts',
   hub: 'tools/hub/main.ts',
   bench: 'bench/main.ts',
+  'demo-measure': 'tools/demo-model/measure.ts',
 };
