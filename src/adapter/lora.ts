@@ -7,14 +7,21 @@
  */
 import { defined, invariant } from '../core/invariant.ts';
 import { deriveSeed, TorchGenerator } from '../core/rng.ts';
-import type { LoraModule } from '../formats/lora/types.ts';
+import { asWeightChange } from '../formats/lora/products.ts';
+import type { LoraModule, WeightChange } from '../formats/lora/types.ts';
 import { readTensor, tensor, uploadTensor, writeTensor, type Tensor } from '../gpu/ops.ts';
+import { Conv2d } from '../nn/conv2d.ts';
 import type { Linear } from '../nn/linear.ts';
+import type { AdaptableLayer } from '../nn/weights.ts';
+import { mergeLayer, modulesOf } from './merge.ts';
 
-/** A set of LoRA modules by the diffusers path of the layer that they change. */
+/** What an adapter file changes, by the diffusers path of the layer. */
 export interface Adapter {
   readonly name: string;
+  /** Plain low-rank pairs. */
   readonly modules: ReadonlyMap<string, LoraModule>;
+  /** Changes of every other kind. */
+  readonly changes?: ReadonlyMap<string, WeightChange>;
 }
 
 /** Where each adapter's rows lie in the joined branch of one projection. */
@@ -25,29 +32,38 @@ interface Placement {
   readonly spans: readonly { readonly start: number; readonly rank: number }[];
 }
 
+/** A layer with changes that are added into its weight: for each of its modules, one an adapter (or none). */
+interface Merge {
+  readonly layer: AdaptableLayer;
+  readonly changes: readonly (readonly (WeightChange | undefined)[])[];
+  /** The weights of the adapters that the layer has now. */
+  weights: readonly number[];
+}
+
 /** Adapters plugged into a model. Plugging again replaces them; {@link unplug} frees all. */
 export class PluggedAdapters {
   private constructor(
     private readonly adapters: readonly Adapter[],
     private readonly placements: readonly Placement[],
+    private readonly merges: readonly Merge[],
   ) {}
 
-  /** Joins `adapters` into the branches of `linears`. Every weight starts at 1. */
-  static plug(linears: readonly Linear[], adapters: readonly Adapter[]): PluggedAdapters {
+  /**
+   * Joins the low-rank branches of `adapters` into those of the linear layers among `layers`; other changes are merged (see merge.ts).
+   * Every weight starts at 1.
+   */
+  static plug(layers: readonly AdaptableLayer[], adapters: readonly Adapter[]): PluggedAdapters {
     const placements: Placement[] = [];
-    for (const linear of linears) {
-      let start = 0;
-      const spans = adapters.map(({ modules }) => {
-        const rank = Math.max(0, ...linear.modules.map((name) => modules.get(name)?.rank ?? 0));
-        const span = { start, rank };
-        start += rank;
-        return span;
-      });
-      if (start === 0) continue;
-      plugOne(linear, adapters, spans, start);
-      placements.push({ linear, rank: start, spans });
+    const merges: Merge[] = [];
+    for (const layer of layers) {
+      if (!(layer instanceof Conv2d)) {
+        const placement = placeBranch(layer, adapters);
+        if (placement) placements.push(placement);
+      }
+      const changes = modulesOf(layer).map((name) => adapters.map((adapter) => changeOf(adapter, name, layer)));
+      if (changes.flat().some(Boolean)) merges.push({ layer, changes, weights: adapters.map(() => 0) });
     }
-    const plugged = new PluggedAdapters(adapters, placements);
+    const plugged = new PluggedAdapters(adapters, placements, merges);
     plugged.setWeights(adapters.map(() => 1));
     return plugged;
   }
@@ -71,12 +87,55 @@ export class PluggedAdapters {
       });
       writeTensor(defined(linear.lora).scale, values);
     }
+    for (const merge of this.merges) mergeAt(merge, weights);
   }
 
   /** Takes the adapters out of the model and frees their tensors. */
   unplug(): void {
     for (const { linear } of this.placements) unplugLinear(linear);
+    for (const { layer } of this.merges) unmerge(layer);
   }
+}
+
+function placeBranch(linear: Linear, adapters: readonly Adapter[]): Placement | null {
+  let start = 0;
+  const spans = adapters.map(({ modules }) => {
+    const rank = Math.max(0, ...linear.modules.map((name) => modules.get(name)?.rank ?? 0));
+    const span = { start, rank };
+    start += rank;
+    return span;
+  });
+  if (start === 0) return null;
+  plugOne(linear, adapters, spans, start);
+  return { linear, rank: start, spans };
+}
+
+/** What an adapter adds into the weight of a module: convolutions have no branches, so their low-rank pairs are merged too. */
+function changeOf({ modules, changes }: Adapter, name: string, layer: AdaptableLayer): WeightChange | undefined {
+  const lowRank = layer instanceof Conv2d ? modules.get(name) : undefined;
+  return lowRank ? asWeightChange(lowRank) : changes?.get(name);
+}
+
+/** Brings a layer to new weights of the adapters. An adapter at 0 takes no part; if none does, the layer is the model's own. */
+function mergeAt(merge: Merge, weights: readonly number[]): void {
+  const { layer, changes } = merge;
+  const relevant = weights.map((weight, i) => (changes.some((list) => list[i]) ? weight : 0));
+  if (relevant.every((weight, i) => weight === merge.weights[i])) return;
+  merge.weights = relevant;
+  unmerge(layer);
+  const active = changes.map((list) =>
+    list.flatMap((change, i) => (change && relevant[i] !== 0 ? [{ change, weight: relevant[i]! }] : [])),
+  );
+  if (active.some((list) => list.length > 0)) layer.merged = mergeLayer(layer, active);
+}
+
+function unmerge(layer: AdaptableLayer): void {
+  const { merged } = layer;
+  if (!merged) return;
+  layer.merged = null;
+  merged.high.dispose();
+  merged.low.dispose();
+  if (merged.bias !== layer.weights.bias) merged.bias?.dispose();
 }
 
 function plugOne(linear: Linear, adapters: readonly Adapter[], spans: Placement['spans'], rank: number): void {

@@ -16,11 +16,10 @@ import {
   EmptyDatasetError,
   trainLora,
   TrainOptionError,
-  type StepReport,
   type TrainingEvents,
   type TrainingResult,
 } from '../session/training.ts';
-import type { TrainOptions } from '../worker/protocol.ts';
+import type { StripEntry, TrainOptions } from '../worker/protocol.ts';
 import { folderTree } from './nodeFiles.ts';
 
 let model: DiffusionModel;
@@ -142,13 +141,13 @@ describe('training', () => {
   });
 
   test('the strip shows the pictures of the batch at the right step, and samples come when asked for', async () => {
-    const reports: StepReport[] = [];
+    const strips: StripEntry[][] = [];
     const samples: number[] = [];
     const sizes = new Set<string>();
     await train(
       { maxTrainSteps: 2, sampleEvery: 2, samplePrompts: [{ prompt: 'sks, a disc', seed: 1 }] },
       {
-        onStep: (report) => void reports.push(report),
+        onStep: async ({ strip }) => void strips.push(await strip()),
         onSample: ({ globalStep, images: drawn }) => {
           samples.push(globalStep);
           for (const { image } of drawn) sizes.add(`${image.width}x${image.height}`);
@@ -157,13 +156,14 @@ describe('training', () => {
     );
     expect(samples).toEqual([0, 2]);
     expect([...sizes]).toEqual(['64x64']);
-    const strip = reports[0]!.strip();
-    expect(strip).toHaveLength(2);
-    for (const { imageId, timestep, clean, noisy, predicted } of strip) {
+    expect(strips[0]).toHaveLength(2);
+    for (const { imageId, timestep, clean, noisy, predicted } of strips[0]!) {
       expect(images.map((image) => image.id)).toContain(imageId);
       expect(timestep).toBeGreaterThanOrEqual(0);
-      for (const painted of [clean, noisy, predicted]) expect(painted.data.length).toBe(8 * 8 * 3);
+      // Decoded, not painted by the affine preview: this VAE is small.
+      for (const painted of [clean, noisy, predicted]) expect(painted.data.length).toBe(64 * 64 * 3);
       expect(noisy.data).not.toEqual(clean.data);
+      expect(predicted.data).not.toEqual(clean.data);
     }
   });
 
@@ -260,17 +260,4 @@ describe('generating', () => {
     await expect(drawing).rejects.toMatchObject({ name: 'AbortError' });
     generator.dispose();
   });
-});
-
-test('the adaptable layers known from the config are those of the loaded UNet', async () => {
-  const unet = await model.loadUNet();
-  const loaded = unet.attentionLinears().flatMap(({ modules, weights }) =>
-    modules.map((module) => ({
-      module,
-      inFeatures: weights.inFeatures,
-      outFeatures: weights.outFeatures / modules.length,
-    })),
-  );
-  expect(loaded).toEqual(adaptableModules(model));
-  unet.dispose();
 });

@@ -4,12 +4,21 @@ import { bytesSource } from '../core/files.ts';
 import { writeKohyaLora } from '../formats/lora/kohya.ts';
 import { trainingMetadata, type TrainingFacts } from '../formats/lora/metadata.ts';
 import { readLora } from '../formats/lora/readLora.ts';
-import type { KnownModule, LoraModule } from '../formats/lora/types.ts';
+import type { KnownModule, LoraFile, LoraModule } from '../formats/lora/types.ts';
 import { openSafetensors } from '../formats/safetensors.ts';
 
 /** Writes the adapter's file. */
 export function adapterFile(modules: readonly LoraModule[], facts: TrainingFacts): Uint8Array<ArrayBuffer> {
   return writeKohyaLora(modules, trainingMetadata(modules, facts), 'F32');
+}
+
+/** What was read from a file, as something to plug into a model. */
+export function adapterOf(name: string, { modules, changes }: Pick<LoraFile, 'modules' | 'changes'>): Adapter {
+  return {
+    name,
+    modules: new Map(modules.map((module) => [module.module, module])),
+    changes: new Map(changes.map((change) => [change.module, change])),
+  };
 }
 
 export interface LoadedAdapterFile {
@@ -28,6 +37,6 @@ export async function readAdapterFile(
   bytes: Uint8Array<ArrayBuffer>,
   known: readonly KnownModule[],
 ): Promise<LoadedAdapterFile> {
-  const { modules, unmatched } = await readLora(await openSafetensors(bytesSource(name, bytes)), known);
-  return { adapter: { name, modules: new Map(modules.map((module) => [module.module, module])) }, unmatched };
+  const lora = await readLora(await openSafetensors(bytesSource(name, bytes)), known);
+  return { adapter: adapterOf(name, lora), unmatched: lora.unmatched };
 }

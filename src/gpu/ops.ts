@@ -27,6 +27,7 @@ export { groupNorm } from './kernels/groupNorm.ts';
 export { layerNorm } from './kernels/layerNorm.ts';
 export { geglu } from './kernels/geglu.ts';
 export { quickGelu, silu } from './kernels/swish.ts';
+export { lowScale, splitWeights, unpackWeights, type WeightLayout } from './kernels/mergeWeights.ts';
 export { crossAttention, selfAttention } from './kernels/attention.ts';
 
 /** A float32 tensor with the given values, on the GPU at its first use. */

@@ -433,9 +433,9 @@ export function cpuValues(tensor: TensorInfo): Float32Array | Int32Array {
   return cpuBackend().data.get(tensor.dataId).values;
 }
 
-/** A float32 output of a CPU reference. */
-export function cpuTensor(shape: readonly number[], values: Float32Array): TensorInfo {
-  return cpuBackend().makeTensorInfo([...shape], 'float32', values);
+/** A float32 output of a CPU reference, or one of packed f16 pairs. */
+export function cpuTensor(shape: readonly number[], values: Float32Array | Int32Array): TensorInfo {
+  return cpuBackend().makeTensorInfo([...shape], values instanceof Int32Array ? 'int32' : 'float32', values);
 }
 
 // ---- gradients -----------------------------------------------------------------------------------------------------

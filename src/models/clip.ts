@@ -6,12 +6,14 @@ import { defined, invariant } from '../core/invariant.ts';
 import { keep, quickGelu, selfAttention, tensor, tidy, type Tensor } from '../gpu/ops.ts';
 import type { Linear } from '../nn/linear.ts';
 import type { LayerNorm } from '../nn/norms.ts';
-import { LayerLoader, readRow, type WeightReader } from '../nn/weights.ts';
+import { LayerLoader, readRow, type AdaptableLayer, type WeightReader } from '../nn/weights.ts';
 import { UnsupportedModelError, type ConfigReader } from './config.ts';
 
 export interface ClipTextConfig {
   readonly hiddenSize: number;
   readonly hiddenLayers: number;
+  /** Width between the two linear layers of the MLP. */
+  readonly intermediateSize: number;
   readonly heads: number;
   readonly layerNormEpsilon: number;
   readonly maxPositions: number;
@@ -26,6 +28,7 @@ export function parseClipTextConfig(config: ConfigReader): ClipTextConfig {
   return {
     hiddenSize: config.number('hidden_size'),
     hiddenLayers: config.number('num_hidden_layers'),
+    intermediateSize: config.number('intermediate_size'),
     heads: config.number('num_attention_heads'),
     layerNormEpsilon: config.number('layer_norm_eps', 1e-5),
     maxPositions: config.number('max_position_embeddings', 77),
@@ -58,6 +61,8 @@ export class ClipTextEncoder {
     private readonly positions: Float32Array,
     private readonly layers: readonly ClipLayer[],
     private readonly finalNorm: LayerNorm,
+    /** Every layer that an adapter may change. */
+    readonly adaptableLayers: readonly AdaptableLayer[],
     private readonly tensors: readonly Tensor[],
   ) {}
 
@@ -79,16 +84,11 @@ export class ClipTextEncoder {
       });
     }
     const finalNorm = await loader.layerNorm('text_model.final_layer_norm', epsilon);
-    return new ClipTextEncoder(config, reader, positions, layers, finalNorm, loader.takeTensors());
+    return new ClipTextEncoder(config, reader, positions, layers, finalNorm, loader.takeLayers(), loader.takeTensors());
   }
 
   dispose(): void {
     for (const t of this.tensors) t.dispose();
-  }
-
-  /** The attention projections, for adapters that change the text encoder. */
-  attentionLinears(): Linear[] {
-    return this.layers.flatMap((layer) => [layer.qkv, layer.attentionOut]);
   }
 
   /** Encodes token lists of equal length, at most `maxPositions` each. */

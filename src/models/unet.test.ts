@@ -2,7 +2,7 @@
 // adaptable layers follows from the config alone.
 import { describe, expect, test } from 'vitest';
 import { ConfigReader, ModelConfigError, UnsupportedModelError } from './config.ts';
-import { attentionModules, parseUNetConfig } from './unet.ts';
+import { parseUNetConfig } from './unet.ts';
 
 const sd15 = {
   _class_name: 'UNet2DConditionModel',
@@ -64,22 +64,5 @@ describe('parseUNetConfig', () => {
     expect(() => parse({ layers_per_block: 'two' })).toThrow(
       'repo/unet/config.json: the field "layers_per_block" should be a number.',
     );
-  });
-});
-
-test('attentionModules: 128 projections of SD1.5, down to up', () => {
-  const modules = attentionModules(parse());
-  expect(modules).toHaveLength(128);
-  expect(new Set(modules.map(({ module }) => module)).size).toBe(128);
-  expect(modules[0]).toEqual({
-    module: 'down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q',
-    inFeatures: 320,
-    outFeatures: 320,
-  });
-  expect(modules[5]).toMatchObject({ inFeatures: 768, outFeatures: 320 });
-  expect(modules.at(-1)).toEqual({
-    module: 'up_blocks.3.attentions.2.transformer_blocks.0.attn2.to_out.0',
-    inFeatures: 320,
-    outFeatures: 320,
   });
 });

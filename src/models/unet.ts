@@ -6,7 +6,6 @@
  * `m` (after the middle), `u0`, `u1`, ... (on the way up), `out`. All segments may read `time` and `context`.
  */
 import { defined, invariant } from '../core/invariant.ts';
-import type { KnownModule } from '../formats/lora/types.ts';
 import {
   concatChannels,
   cropTo,
@@ -26,7 +25,7 @@ import type { Linear } from '../nn/linear.ts';
 import type { GroupNorm, LayerNorm } from '../nn/norms.ts';
 import { ResnetBlock } from '../nn/resnetBlock.ts';
 import { runSegments, type Segment, type Values } from '../nn/segments.ts';
-import { LayerLoader, type WeightReader } from '../nn/weights.ts';
+import { LayerLoader, type AdaptableLayer, type WeightReader } from '../nn/weights.ts';
 import { UnsupportedModelError, type ConfigReader } from './config.ts';
 
 export interface UNetConfig {
@@ -111,38 +110,6 @@ export function parseUNetConfig(config: ConfigReader): UNetConfig {
     freqShift: config.number('freq_shift', 0),
     sampleSize: config.number('sample_size', 64),
   };
-}
-
-/** Every attention projection (to_q, to_k, to_v, to_out.0) of a UNet by diffusers' path, in forward order, with its sizes. */
-export function attentionModules(config: UNetConfig): Required<KnownModule>[] {
-  const { downAttention, upAttention, layersPerBlock, blockOutChannels, crossAttentionDim } = config;
-  const top = blockOutChannels.length - 1;
-  const width = (level: number): number => defined(blockOutChannels[level]);
-  const transformers: [name: string, width: number][] = [
-    ...downAttention.flatMap((has, i) =>
-      (has ? range(layersPerBlock) : []).map((j): [string, number] => [`down_blocks.${i}.attentions.${j}`, width(i)]),
-    ),
-    ['mid_block.attentions.0', width(top)],
-    ...upAttention.flatMap((has, i) =>
-      (has ? range(layersPerBlock + 1) : []).map((j): [string, number] => [
-        `up_blocks.${i}.attentions.${j}`,
-        width(top - i),
-      ]),
-    ),
-  ];
-  return transformers.flatMap(([name, outFeatures]) =>
-    ['attn1', 'attn2'].flatMap((attention) =>
-      ['to_q', 'to_k', 'to_v', 'to_out.0'].map((part) => ({
-        module: `${name}.transformer_blocks.0.${attention}.${part}`,
-        inFeatures: attention === 'attn2' && (part === 'to_k' || part === 'to_v') ? crossAttentionDim : outFeatures,
-        outFeatures,
-      })),
-    ),
-  );
-}
-
-function range(count: number): number[] {
-  return Array.from({ length: count }, (_, i) => i);
 }
 
 /** Called with intermediate values under diffusers' module names, for the oracle. The tensor is only lent. */
@@ -279,6 +246,8 @@ export class UNet2DCondition {
     private readonly ups: readonly Level[],
     private readonly normOut: GroupNorm,
     private readonly convOut: Conv2d,
+    /** Every layer that an adapter may change. */
+    readonly adaptableLayers: readonly AdaptableLayer[],
     private readonly tensors: readonly Tensor[],
   ) {}
 
@@ -335,6 +304,7 @@ export class UNet2DCondition {
       ups,
       normOut,
       convOut,
+      loader.takeLayers(),
       loader.takeTensors(),
     );
   }

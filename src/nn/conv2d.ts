@@ -1,5 +1,6 @@
 import type { ConvWeights } from '../gpu/kernels/conv2d.ts';
 import { conv2d, type Tensor } from '../gpu/ops.ts';
+import { addParts, type MergedWeights } from './merged.ts';
 
 export interface ConvOptions {
   readonly stride?: 1 | 2;
@@ -12,17 +13,31 @@ export interface ConvOptions {
 
 /** A frozen square convolution over NHWC. */
 export class Conv2d {
-  constructor(readonly weights: ConvWeights) {}
+  /** Stands in for the weights while an adapter is plugged in. */
+  merged: MergedWeights | null = null;
+
+  /** `module` names it in the model. */
+  constructor(
+    readonly weights: ConvWeights,
+    readonly module: string,
+  ) {}
 
   /** x: [N, H, W, inChannels] -> [N, H', W', outChannels]. */
   forward(x: Tensor, options: ConvOptions = {}): Tensor {
-    const same = (this.weights.kernelSize - 1) / 2;
+    const { weights, merged } = this;
+    const same = (weights.kernelSize - 1) / 2;
     const { stride = 1, padding = [same, same, same, same], timeEmbedding, residual } = options;
-    return conv2d(x, this.weights, {
+    const given = {
       stride,
       padding,
       ...(timeEmbedding ? { timeEmbedding } : {}),
       ...(residual ? { residual } : {}),
-    });
+    };
+    if (!merged) return conv2d(x, weights, given);
+    const { high, low, bias } = merged;
+    return addParts(
+      conv2d(x, { ...weights, weight: high, bias }, given),
+      conv2d(x, { ...weights, weight: low, bias: null }, { stride, padding }),
+    );
   }
 }

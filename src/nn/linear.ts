@@ -1,5 +1,6 @@
 import type { LinearWeights, LoraBranch } from '../gpu/kernels/linear.ts';
 import { linear, type Tensor } from '../gpu/ops.ts';
+import { addParts, type MergedWeights } from './merged.ts';
 
 /**
  * y = x Wᵀ + b (+ residual), W frozen, plus whatever LoRA branch is plugged in. Several projections of one input may lie side
@@ -8,6 +9,8 @@ import { linear, type Tensor } from '../gpu/ops.ts';
 export class Linear {
   /** The adapter's part of this layer; plugged in and out by adapter/, differentiated by the trainer. */
   lora: LoraBranch | null = null;
+  /** Stands in for the weights while an adapter that is no low-rank branch is plugged in. */
+  merged: MergedWeights | null = null;
 
   constructor(
     readonly weights: LinearWeights,
@@ -16,9 +19,13 @@ export class Linear {
 
   /** x: [..., inFeatures] -> [..., outFeatures]. */
   forward(x: Tensor, residual?: Tensor): Tensor {
-    return linear(x, this.weights, {
-      ...(residual ? { residual } : {}),
-      ...(this.lora ? { lora: this.lora } : {}),
-    });
+    const { weights, merged } = this;
+    const options = { ...(residual ? { residual } : {}), ...(this.lora ? { lora: this.lora } : {}) };
+    if (!merged) return linear(x, weights, options);
+    const { high, low, bias } = merged;
+    return addParts(
+      linear(x, { ...weights, weight: high, bias }, options),
+      linear(x, { ...weights, weight: low, bias: null }),
+    );
   }
 }

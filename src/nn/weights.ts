@@ -21,6 +21,9 @@ export interface WeightReader {
   readBytes(name: string, range: { readonly start: number; readonly end: number }): Promise<Uint8Array<ArrayBuffer>>;
 }
 
+/** A layer whose weights adapters may change (adapter/lora.ts). */
+export type AdaptableLayer = Linear | Conv2d;
+
 const floatDtypes: Readonly<Record<string, { readonly bytes: number; toFloat32(bytes: ArrayBuffer): Float32Array }>> = {
   F32: { bytes: 4, toFloat32: (bytes) => new Float32Array(bytes) },
   F16: { bytes: 2, toFloat32: (bytes) => float16ToFloat32(new Uint16Array(bytes)) },
@@ -41,6 +44,7 @@ export async function readRow(reader: WeightReader, name: string, row: number): 
 /** Builds layers from a {@link WeightReader}; remembers every tensor so that the model can be freed at once. */
 export class LayerLoader {
   private readonly tensors: Tensor[] = [];
+  private readonly layers: AdaptableLayer[] = [];
 
   constructor(
     readonly reader: WeightReader,
@@ -74,7 +78,7 @@ export class LayerLoader {
       for (const [i, name] of modules.entries()) values.set(await this.reader.readFloat32(`${name}.bias`), i * outEach);
       bias = this.float(values, [outFeatures]);
     }
-    return new Linear({ weight, bias, inFeatures, outFeatures }, modules);
+    return this.layer(new Linear({ weight, bias, inFeatures, outFeatures }, modules));
   }
 
   async conv2d(name: string): Promise<Conv2d> {
@@ -83,7 +87,7 @@ export class LayerLoader {
     const bits = await this.reader.readFloat16(`${name}.weight`);
     const weight = this.frozen(new Uint16Array(packConvWeights(bits, shape).buffer));
     const bias = this.reader.has(`${name}.bias`) ? await this.vector(`${name}.bias`) : null;
-    return new Conv2d({ weight, bias, kernelSize, inChannels, outChannels });
+    return this.layer(new Conv2d({ weight, bias, kernelSize, inChannels, outChannels }, name));
   }
 
   async groupNorm(name: string, groups: number, epsilon: number): Promise<GroupNorm> {
@@ -97,6 +101,16 @@ export class LayerLoader {
   /** Hands over all tensors loaded so far; the model disposes them when it is freed. */
   takeTensors(): Tensor[] {
     return this.tensors.splice(0);
+  }
+
+  /** Hands over all layers loaded so far that adapters may change, in the order of loading. */
+  takeLayers(): AdaptableLayer[] {
+    return this.layers.splice(0);
+  }
+
+  private layer<T extends AdaptableLayer>(layer: T): T {
+    this.layers.push(layer);
+    return layer;
   }
 
   private async vector(name: string): Promise<Tensor> {

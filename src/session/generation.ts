@@ -2,12 +2,14 @@
  * Pictures from prompts, again and again with the same model: the UNet and the decoder stay on the GPU, embeddings of recent
  * prompts are remembered, and changing a LoRA's weight rewrites one small vector.
  */
-import { PluggedAdapters, type Adapter } from '../adapter/lora.ts';
+import type { Adapter } from '../adapter/lora.ts';
+import { AdapterSlot, hasTarget, type WeightedAdapter } from '../adapter/slot.ts';
 import { LoratoryError } from '../core/errors.ts';
 import type { RgbImage } from '../core/image.ts';
 import { defined } from '../core/invariant.ts';
 import { trimMemory } from '../gpu/ops.ts';
 import { encodePrompts, type PromptEmbedding } from '../latents/embeddings.ts';
+import type { ClipTextEncoder } from '../models/clip.ts';
 import type { DiffusionModel } from '../models/repository.ts';
 import type { UNet2DCondition } from '../models/unet.ts';
 import type { AutoencoderKL } from '../models/vae.ts';
@@ -34,7 +36,12 @@ export interface GenerationRequest {
   readonly width: number;
   readonly height: number;
   readonly scheduler: SchedulerName;
-  readonly loras: readonly { readonly adapter: Adapter; readonly weight: number }[];
+  readonly loras: readonly {
+    readonly adapter: Adapter;
+    readonly weight: number;
+    /** The weight of its part in the text encoder, where it is another. */
+    readonly textEncoderWeight?: number;
+  }[];
 }
 
 export interface GenerationOptions {
@@ -49,7 +56,12 @@ const rememberedPrompts = 64;
 export class ImageGenerator {
   private unet: UNet2DCondition | null = null;
   private vae: AutoencoderKL | null = null;
-  private plugged: { readonly adapters: readonly Adapter[]; readonly slots: PluggedAdapters } | null = null;
+  private readonly unetAdapters = new AdapterSlot();
+  /** Kept while adapters change it, so that their sliders load nothing. */
+  private textEncoder: ClipTextEncoder | null = null;
+  private readonly textAdapters = new AdapterSlot();
+  /** What the remembered embeddings were made with. */
+  private embeddedWith: readonly WeightedAdapter[] = [];
   private readonly embeddings = new Map<string, PromptEmbedding>();
 
   constructor(readonly model: DiffusionModel) {}
@@ -59,6 +71,7 @@ export class ImageGenerator {
     checkRequest(request, this.model);
     const [promptEmbeds, negativePromptEmbeds] = await this.embed(
       [request.prompt, request.negativePrompt],
+      request.loras,
       signal,
       onStatus,
     );
@@ -67,7 +80,7 @@ export class ImageGenerator {
       this.unet = await this.model.loadUNet();
     }
     signal?.throwIfAborted();
-    this.plug(this.unet, request.loras);
+    this.unetAdapters.set(this.unet.adaptableLayers, request.loras);
     const factor = 2 ** (this.model.vaeConfig.blockOutChannels.length - 1);
     const shape = [request.height / factor, request.width / factor, this.model.unetConfig.inChannels] as const;
     const latents = await denoise({
@@ -87,8 +100,8 @@ export class ImageGenerator {
 
   /** Frees everything on the GPU. The generator may be used again; it then loads again. */
   dispose(): void {
-    this.plugged?.slots.unplug();
-    this.plugged = null;
+    this.unetAdapters.clear();
+    this.freeTextEncoder();
     this.unet?.dispose();
     this.unet = null;
     this.vae?.dispose();
@@ -98,19 +111,29 @@ export class ImageGenerator {
 
   private async embed(
     prompts: readonly string[],
+    loras: GenerationRequest['loras'],
     signal?: AbortSignal,
     onStatus?: (detail: string) => void,
   ): Promise<PromptEmbedding[]> {
+    const adapters = loras
+      .map(({ adapter, weight, textEncoderWeight = weight }) => ({ adapter, weight: textEncoderWeight }))
+      .filter(({ adapter, weight }) => weight !== 0 && hasTarget(adapter, 'textEncoder'));
+    const before = this.embeddedWith;
+    const same =
+      adapters.length === before.length &&
+      adapters.every(({ adapter, weight }, i) => adapter === before[i]!.adapter && weight === before[i]!.weight);
+    if (!same) this.embeddings.clear();
+    this.embeddedWith = adapters;
     const missing = prompts.filter((prompt) => !this.embeddings.has(prompt));
     if (missing.length > 0) {
       onStatus?.('Reading the prompt');
-      const encoder = await this.model.loadTextEncoder();
+      this.textEncoder ??= await this.model.loadTextEncoder();
       try {
-        const fresh = await encodePrompts(encoder, this.model.tokenizer, missing, signal ? { signal } : {});
+        this.textAdapters.set(this.textEncoder.adaptableLayers, adapters);
+        const fresh = await encodePrompts(this.textEncoder, this.model.tokenizer, missing, signal ? { signal } : {});
         for (const [prompt, embedding] of fresh) this.embeddings.set(prompt, embedding);
       } finally {
-        encoder.dispose();
-        trimMemory();
+        if (adapters.length === 0) this.freeTextEncoder();
       }
     }
     const found = prompts.map((prompt) => defined(this.embeddings.get(prompt)));
@@ -123,17 +146,11 @@ export class ImageGenerator {
     return found;
   }
 
-  private plug(unet: UNet2DCondition, loras: GenerationRequest['loras']): void {
-    const adapters = loras.map((lora) => lora.adapter);
-    const same =
-      this.plugged !== null &&
-      adapters.length === this.plugged.adapters.length &&
-      adapters.every((adapter, i) => adapter === this.plugged!.adapters[i]);
-    if (!same) {
-      this.plugged?.slots.unplug();
-      this.plugged = { adapters, slots: PluggedAdapters.plug(unet.attentionLinears(), adapters) };
-    }
-    this.plugged!.slots.setWeights(loras.map((lora) => lora.weight));
+  private freeTextEncoder(): void {
+    this.textAdapters.clear();
+    this.textEncoder?.dispose();
+    this.textEncoder = null;
+    trimMemory();
   }
 }
 

@@ -12,18 +12,19 @@ import { trimMemory } from '../gpu/ops.ts';
 import { runtime } from '../gpu/runtime.ts';
 import { cacheLatents, type CachedLatents } from '../latents/cache.ts';
 import { encodePrompts } from '../latents/embeddings.ts';
-import { fitPreview, previewLatents } from '../latents/preview.ts';
+import { fitPreview, type LatentPreview } from '../latents/preview.ts';
 import type { DiffusionModel } from '../models/repository.ts';
-import { attentionModules } from '../models/unet.ts';
+import { clipModules, unetModules } from '../models/adaptable.ts';
 import { createScheduler } from '../schedulers/index.ts';
 import { createNoiseSchedule } from '../schedulers/noiseSchedule.ts';
 import { denoise, initialNoise } from '../sampler/denoise.ts';
 import { decodeLatents } from '../sampler/image.ts';
 import { planBatch } from '../trainer/batches.ts';
-import { buildBatch, defaultAdamW, LoraTrainer, predictClean, type NoisyBatch } from '../trainer/trainer.ts';
+import { buildBatch, defaultAdamW, LoraTrainer, predictClean } from '../trainer/trainer.ts';
 import { captionWithTrigger } from '../core/captions.ts';
 import type { StripEntry, TrainOptions } from '../worker/protocol.ts';
 import type { TrainControl } from './control.ts';
+import { StripPainter } from './strips.ts';
 
 /** The training set has no usable image. */
 export class EmptyDatasetError extends LoratoryError {
@@ -59,8 +60,8 @@ export interface StepReport {
   readonly etaSeconds: number;
   readonly gpuBytes: number;
   readonly gpuPeakBytes: number;
-  /** Pictures of this step's batch; computed only if asked for. */
-  readonly strip: () => StripEntry[];
+  /** Pictures of this step's batch; computed only if asked for, which must be before `onStep` resolves. */
+  readonly strip: () => Promise<StripEntry[]>;
 }
 
 export interface SampleReport {
@@ -71,7 +72,8 @@ export interface SampleReport {
 export interface TrainingEvents {
   /** What is being done, in words; progress 0..1 where known. */
   onStatus?(phase: 'preparing' | 'training' | 'sampling' | 'paused', detail: string, progress: number | null): void;
-  onStep?(report: StepReport): void;
+  /** The next step waits for it. */
+  onStep?(report: StepReport): void | Promise<void>;
   onSample?(report: SampleReport): void;
   /** The adapter so far, from time to time and at the end: store it, so that no work is lost. */
   onCheckpoint?(modules: readonly LoraModule[], globalStep: number): Promise<void>;
@@ -117,9 +119,9 @@ export function checkTrainingOptions(options: TrainOptions, model: DiffusionMode
     throw new TrainOptionError('flipProbability', options.flipProbability, 'it must lie between 0 and 1');
 }
 
-/** All layers that an adapter may change, known without loading the UNet's weights. */
+/** All layers of the UNet and the text encoder that an adapter may change, known without loading their weights. */
 export function adaptableModules(model: DiffusionModel): Required<KnownModule>[] {
-  return attentionModules(model.unetConfig);
+  return [...unetModules(model.unetConfig), ...clipModules(model.textConfig)];
 }
 
 /** Sides of pictures must be multiples of this many pixels: what the VAE makes one latent pixel of. */
@@ -166,6 +168,8 @@ export async function trainLora(
   const adapter = TrainableAdapter.create(unet.attentionLinears(), options);
   const trainer = new LoraTrainer(unet, adapter, { ...defaultAdamW, learningRate: options.learningRate });
   const { alphasCumprod } = createNoiseSchedule(model.schedulerConfig);
+  const strips = new StripPainter(model, preview);
+  const imageIds = images.map(({ id }) => id);
 
   const sample = async (globalStep: number): Promise<void> => {
     const { samplePrompts } = options;
@@ -241,7 +245,7 @@ export async function trainLora(
         `Step ${globalStep} of ${options.maxTrainSteps}`,
         globalStep / options.maxTrainSteps,
       );
-      events.onStep?.({
+      await events.onStep?.({
         globalStep,
         loss,
         learningRate: options.learningRate,
@@ -249,7 +253,7 @@ export async function trainLora(
         etaSeconds: ((options.maxTrainSteps - globalStep) * msPerStep) / 1000,
         gpuBytes: counters.liveBytes,
         gpuPeakBytes: counters.peakBytes,
-        strip: () => stripOf(entries, images, batch, predictClean(batch, prediction, alphasCumprod), preview),
+        strip: () => strips.paint(entries, imageIds, batch, predictClean(batch, prediction, alphasCumprod)),
       });
       const due = wantsSamples && (globalStep % options.sampleEvery === 0 || globalStep === options.maxTrainSteps);
       if (due || control.takeSampleRequest()) await sample(globalStep);
@@ -262,6 +266,7 @@ export async function trainLora(
     await events.onCheckpoint?.(modules, globalStep);
     return { modules, globalStep, stopped: globalStep < options.maxTrainSteps };
   } finally {
+    strips.dispose();
     trainer.dispose();
     adapter.dispose();
     unet.dispose();
@@ -273,7 +278,7 @@ async function prepareLatents(
   { model, images, options }: TrainingRequest,
   signal: AbortSignal,
   events: TrainingEvents,
-): Promise<{ latents: CachedLatents[]; preview: ReturnType<typeof fitPreview> }> {
+): Promise<{ latents: CachedLatents[]; preview: LatentPreview }> {
   events.onStatus?.('preparing', 'Loading the image encoder', 0);
   const vae = await model.loadVae({ encoder: true, decoder: false }, (done) =>
     events.onStatus?.('preparing', 'Loading the image encoder', done),
@@ -292,27 +297,4 @@ async function prepareLatents(
     vae.dispose();
     trimMemory();
   }
-}
-
-function stripOf(
-  entries: readonly { readonly image: number; readonly flipped: boolean; readonly timestep: number }[],
-  images: readonly TrainingImage[],
-  batch: NoisyBatch,
-  predicted: Float32Array,
-  preview: ReturnType<typeof fitPreview>,
-): StripEntry[] {
-  const [, h, w, c] = batch.shape;
-  const size = h * w * c;
-  return entries.map(({ image, flipped, timestep }, i) => {
-    const paint = (values: Float32Array): RgbImage =>
-      previewLatents(preview, values.subarray(i * size, (i + 1) * size), h, w);
-    return {
-      imageId: defined(images[image]).id,
-      timestep,
-      flipped,
-      clean: paint(batch.clean),
-      noisy: paint(batch.noisy),
-      predicted: paint(predicted),
-    };
-  });
 }

@@ -5,10 +5,17 @@
  *   diffusers       unet.down_blocks.0...attn1.to_q.lora.down.weight, text_encoder....lora_linear_layer.down.weight
  *   diffusers, old  down_blocks.0...attn1.processor.to_q_lora.down.weight
  *   PEFT            base_model.model.down_blocks.0...attn1.to_q.lora_A.weight
+ *
+ * LyCORIS (LoCon, LoHa, LoKr, full differences) has kohya's names with other last parts; PEFT has LoHa and LoKr under its own.
  */
 import type { LoraForm, LoraTarget } from './types.ts';
 
-export type LoraPart = 'down' | 'up' | 'alpha';
+/** LyCORIS' names of its matrices, which are the same in every form. */
+const LYCORIS =
+  'hada_w1_a|hada_w1_b|hada_w2_a|hada_w2_b|hada_t1|hada_t2|lokr_w1|lokr_w1_a|lokr_w1_b|lokr_w2|lokr_w2_a|lokr_w2_b|lokr_t2';
+
+/** A tensor's part in its layer: `down`, `up`, `mid`, `alpha`, `magnitude` (DoRA), `diff`, `diff_b`, or a name of LyCORIS. */
+export type LoraPart = string;
 
 export interface LoraKey {
   readonly form: LoraForm;
@@ -20,21 +27,29 @@ export interface LoraKey {
   readonly part: LoraPart;
 }
 
-const KOHYA = /^lora_(unet|te1?)_(.+)\.(lora_down\.weight|lora_up\.weight|alpha)$/;
+const KOHYA = new RegExp(
+  `^lora_(unet|te1?)_([^.]+)\\.(?:lora_(down|up|mid)\\.weight|(alpha|dora_scale|diff_b|diff|${LYCORIS}))$`,
+);
 const DOTTED = /^(.+)\.(?:lora(?:_linear_layer)?\.(down|up)|lora_([AB])(?:\.\w+)?)\.weight$/;
-const DOTTED_ALPHA = /^(.+)\.alpha$/;
+const DOTTED_OTHER = new RegExp(
+  `^(.+)\\.(?:(alpha|dora_scale|${LYCORIS})|(lora_magnitude_vector)(?:\\.\\w+)?(?:\\.weight)?)$`,
+);
 const OLD_PROCESSOR = /\.processor\.(to_[qkv]|to_out)_lora$/;
 const OLD_DIFFUSERS = /^(.+\.processor\.to_(?:[qkv]|out)_lora)\.(down|up)\.weight$/;
 
+const PARTS: Readonly<Record<string, LoraPart>> = {
+  A: 'down',
+  B: 'up',
+  dora_scale: 'magnitude',
+  lora_magnitude_vector: 'magnitude',
+};
+
 /** Kinds of adapters that are known and not supported, by what the names of their tensors contain. */
 const OTHER_KINDS: readonly (readonly [RegExp, string])[] = [
-  [/\.dora_scale$|lora_magnitude_vector/, 'DoRA'],
-  [/\.hada_[wt]/, 'LoHa'],
-  [/\.lokr_[wt]/, 'LoKr'],
-  [/\.lora_mid\.weight$/, 'LoCon with a CP decomposition'],
-  [/\.oft_|\.oft_blocks$/, 'OFT'],
+  [/\.oft_|\.oft_blocks$|\.oft_diag$/, 'OFT'],
   [/\.(on_input|ia3_l)$|\.ia3_/, 'IA3'],
-  [/\.diff(_b)?$/, 'full-weight difference'],
+  [/\.vera_lambda_/, 'VeRA'],
+  [/\.glora_|\.(a1|a2|b1|b2)\.weight$/, 'GLoRA'],
 ];
 
 /** The kind of adapter that a tensor of this name belongs to, if it is one that is not supported. */
@@ -49,11 +64,6 @@ export function isSdxlKey(name: string): boolean {
 
 export function flatten(path: string): string {
   return path.replaceAll('.', '_');
-}
-
-function partOf(word: string): LoraPart {
-  if (/down|^A$/.test(word)) return 'down';
-  return /up|^B$/.test(word) ? 'up' : 'alpha';
 }
 
 /** Splits the path of a dotted name into the part of the model and the layer's own path. */
@@ -73,12 +83,19 @@ function dotted(path: string): { readonly form: LoraForm; readonly target: LoraT
 export function parseLoraKey(name: string): LoraKey | undefined {
   const kohya = KOHYA.exec(name);
   if (kohya) {
-    const [, part, flattened, word] = kohya as unknown as [string, string, string, string];
-    const label = `lora_${part}_${flattened}`;
-    return { form: 'kohya', target: part === 'unet' ? 'unet' : 'textEncoder', flattened, label, part: partOf(word) };
+    const [, part = '', flattened = '', matrix, other = ''] = kohya;
+    const target = part === 'unet' ? 'unet' : 'textEncoder';
+    return {
+      form: 'kohya',
+      target,
+      flattened,
+      label: `lora_${part}_${flattened}`,
+      part: matrix ?? PARTS[other] ?? other,
+    };
   }
-  const match = OLD_DIFFUSERS.exec(name) ?? DOTTED.exec(name) ?? DOTTED_ALPHA.exec(name);
+  const match = OLD_DIFFUSERS.exec(name) ?? DOTTED.exec(name) ?? DOTTED_OTHER.exec(name);
   if (!match?.[1]) return undefined;
   const { form, target, layer } = dotted(match[1]);
-  return { form, target, flattened: flatten(layer), label: match[1], part: partOf(match[2] ?? match[3] ?? 'alpha') };
+  const word = match[2] ?? match[3] ?? '';
+  return { form, target, flattened: flatten(layer), label: match[1], part: PARTS[word] ?? word };
 }

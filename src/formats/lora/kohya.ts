@@ -6,8 +6,17 @@ import { float32ToFloat16 } from '../../core/float16.ts';
 import { encodeSafetensors, type SafetensorsFile, type TensorToWrite } from '../safetensors.ts';
 import { flatten } from './keys.ts';
 import { withHashes } from './metadata.ts';
-import { readLora, requireFinite } from './readLora.ts';
-import { type KnownModule, type LoraFile, LoraFileError, type LoraModule, type LoraTarget } from './types.ts';
+import { arraysOf, requireFinite } from './readLayer.ts';
+import { readLora } from './readLora.ts';
+import {
+  type KnownModule,
+  type LoraFile,
+  LoraFileError,
+  type LoraModule,
+  type LoraTarget,
+  type Product,
+  type WeightChange,
+} from './types.ts';
 
 const PREFIXES: Readonly<Record<LoraTarget, string>> = { unet: 'lora_unet', textEncoder: 'lora_te' };
 
@@ -27,15 +36,58 @@ export async function readKohyaLora(
   return lora;
 }
 
-function tensorsOf(module: LoraModule, dtype: 'F16' | 'F32'): TensorToWrite[] {
+type ToTensor = (part: string, shape: readonly number[], data: Float32Array) => TensorToWrite;
+
+function toTensor(name: string, dtype: 'F16' | 'F32'): ToTensor {
+  return (part, shape, data) => ({
+    name: `${name}.${part}`,
+    dtype,
+    shape,
+    data: dtype === 'F16' ? float32ToFloat16(data) : data,
+  });
+}
+
+function moduleTensors(module: LoraModule, dtype: 'F16' | 'F32'): TensorToWrite[] {
   const { down, up, rank, alpha, inFeatures, outFeatures, kernel } = module;
-  const name = kohyaName(module);
-  const values = (data: Float32Array): ArrayBufferView => (dtype === 'F16' ? float32ToFloat16(data) : data);
+  const put = toTensor(kohyaName(module), dtype);
   return [
-    { name: `${name}.alpha`, dtype, shape: [], data: values(Float32Array.of(alpha)) },
-    { name: `${name}.lora_down.weight`, dtype, shape: [rank, inFeatures, ...(kernel ?? [])], data: values(down) },
-    { name: `${name}.lora_up.weight`, dtype, shape: [outFeatures, rank, ...(kernel ? [1, 1] : [])], data: values(up) },
+    put('alpha', [], Float32Array.of(alpha)),
+    put('lora_down.weight', [rank, inFeatures, ...(kernel ?? [])], down),
+    put('lora_up.weight', [outFeatures, rank, ...(kernel ? [1, 1] : [])], up),
   ];
+}
+
+/** LyCORIS' names. A scale that no alpha can hold (of LoKr and of full differences) goes into a factor. */
+function changeTensors(change: WeightChange, dtype: 'F16' | 'F32'): TensorToWrite[] {
+  const { delta, scale, magnitude, bias, inFeatures, outFeatures, kernel = [] } = change;
+  const put = toTensor(kohyaName(change), dtype);
+  const scaled = (values: Float32Array): Float32Array => (scale === 1 ? values : values.map((value) => value * scale));
+  const pair = (name: string, { a, b, rank }: Product): TensorToWrite[] => [
+    put(`${name}_a`, [outFeatures, rank], a),
+    put(`${name}_b`, [rank, b.length / rank], b),
+  ];
+  const tensors: TensorToWrite[] = [];
+  if (delta?.kind === 'product') {
+    const { a, b, rank } = delta.product;
+    tensors.push(...moduleTensors({ ...change, down: b, up: a, rank, alpha: scale * rank }, dtype));
+  } else if (delta?.kind === 'hadamard') {
+    const { first, second } = delta;
+    tensors.push(put('alpha', [], Float32Array.of(scale * first.rank)));
+    tensors.push(...pair('hada_w1', first), ...pair('hada_w2', second));
+  } else if (delta?.kind === 'kronecker') {
+    const { left, right, rows, columns } = delta;
+    tensors.push(put('lokr_w1', [rows, columns], scaled(left)));
+    tensors.push(put('lokr_w2', [outFeatures / rows, inFeatures / columns, ...kernel], right));
+  } else if (delta) {
+    tensors.push(put('diff', [outFeatures, inFeatures, ...kernel], scaled(delta.values)));
+  }
+  if (magnitude) {
+    const ones = kernel.map(() => 1);
+    const shape = magnitude.axis === 'output' ? [outFeatures, 1, ...ones] : [1, inFeatures, ...ones];
+    tensors.push(put('dora_scale', shape, magnitude.values));
+  }
+  if (bias) tensors.push(put('diff_b', [outFeatures], bias));
+  return tensors;
 }
 
 /**
@@ -46,8 +98,13 @@ export function writeKohyaLora(
   modules: readonly LoraModule[],
   metadata: Readonly<Record<string, string>>,
   dtype: 'F16' | 'F32',
+  changes: readonly WeightChange[] = [],
 ): Uint8Array<ArrayBuffer> {
-  for (const module of modules) requireFinite('The adapter', module.module, module);
-  const tensors = modules.flatMap((module) => tensorsOf(module, dtype));
+  for (const { module, alpha, down, up } of modules) requireFinite('The adapter', module, [[alpha], down, up]);
+  for (const change of changes) requireFinite('The adapter', change.module, arraysOf(change));
+  const tensors = [
+    ...modules.flatMap((module) => moduleTensors(module, dtype)),
+    ...changes.flatMap((change) => changeTensors(change, dtype)),
+  ];
   return encodeSafetensors(tensors, withHashes(tensors, metadata));
 }

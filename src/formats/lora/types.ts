@@ -21,11 +21,62 @@ export interface LoraModule {
   readonly kernel?: readonly [height: number, width: number];
 }
 
+/** a b: [rows, rank] times [rank, columns], both row-major. */
+export interface Product {
+  readonly a: Float32Array;
+  readonly b: Float32Array;
+  readonly rank: number;
+}
+
+/**
+ * How a change of a weight is stored; what it makes is [outFeatures, inFeatures * kernel height * kernel width], torch's order. The
+ * decompositions of kernels (LoCon's mid, LoHa's t, LoKr's t2) have been multiplied out: what is left does the same.
+ */
+export type Delta =
+  | { readonly kind: 'product'; readonly product: Product }
+  /** LoHa (Hyeon-Woo et al. 2022): two products, multiplied number by number. */
+  | { readonly kind: 'hadamard'; readonly first: Product; readonly second: Product }
+  /** LoKr (Yeh et al. 2023): the Kronecker product of `left` [rows, columns] and `right` [out / rows, the rest]. */
+  | {
+      readonly kind: 'kronecker';
+      readonly left: Float32Array;
+      readonly rows: number;
+      readonly columns: number;
+      readonly right: Float32Array;
+    }
+  | { readonly kind: 'full'; readonly values: Float32Array };
+
+/** DoRA's magnitudes (Liu et al. 2024): the norms that the rows (one an output) or columns (one an input) of the sum shall have. */
+export interface Magnitude {
+  readonly values: Float32Array;
+  readonly axis: 'output' | 'input';
+}
+
+/**
+ * A change of a layer's weight that is no plain {@link LoraModule}. At weight w the layer has W + w (D - W), where D is W + scale * delta,
+ * with DoRA brought to its magnitudes; and its bias b + w * bias.
+ */
+export interface WeightChange {
+  readonly module: string;
+  readonly target: LoraTarget;
+  readonly inFeatures: number;
+  readonly outFeatures: number;
+  readonly kernel?: readonly [height: number, width: number];
+  readonly delta: Delta | null;
+  readonly scale: number;
+  readonly magnitude?: Magnitude;
+  readonly bias?: Float32Array;
+}
+
 /** A layer that an adapter may change. A file's tensors are held to its sizes where they are given. */
 export interface KnownModule {
   readonly module: string;
+  /** Default: the UNet. */
+  readonly target?: LoraTarget;
   readonly inFeatures?: number;
   readonly outFeatures?: number;
+  /** 1 for linear layers. */
+  readonly kernelSize?: number;
 }
 
 /** The forms in circulation: kohya's sd-scripts', diffusers' (old and new), PEFT's. */
@@ -33,9 +84,11 @@ export type LoraForm = 'kohya' | 'diffusers' | 'peft';
 
 export interface LoraFile {
   readonly form: LoraForm;
-  /** In the order of the known modules. */
+  /** Plain low-rank pairs, in the order of the known modules. */
   readonly modules: readonly LoraModule[];
-  /** The file's own names of layers that the model does not have (or that are not adapted here). */
+  /** Every other kind of change, in the same order. */
+  readonly changes: readonly WeightChange[];
+  /** The file's own names of layers that the model does not have, and of tensors that belong to no layer. */
   readonly unmatched: readonly string[];
   /** The file's header: kohya's ss_* and modelspec.*. */
   readonly metadata: Readonly<Record<string, string>>;
@@ -53,8 +106,7 @@ export type LoraFault =
 
 const REMEDIES: Readonly<Record<LoraFault, string>> = {
   'not-lora': 'Choose a LoRA file made by kohya, diffusers, PEFT or Loratory.',
-  'unsupported-kind':
-    'Use a plain LoRA: in kohya, network_module networks.lora without conv_dim; in PEFT, without DoRA.',
+  'unsupported-kind': 'Choose a LoRA, LoCon, LoHa, LoKr, DoRA or a file of full differences.',
   sdxl: 'Choose a LoRA made for Stable Diffusion 1.5.',
   incomplete: 'Download the file again, or export it again from where it was made.',
   'wrong-shape': 'Choose a LoRA made for this model.',
@@ -66,11 +118,13 @@ const REMEDIES: Readonly<Record<LoraFault, string>> = {
 export class LoraFileError extends LoratoryError {
   readonly code = 'lora-file';
 
+  /** `key`: the file's name of the layer or tensor at fault, where it is one. */
   constructor(
     readonly file: string,
     readonly reason: LoraFault,
     what: string,
+    key?: string,
   ) {
-    super(`${file} ${what}.`, REMEDIES[reason], { file, reason });
+    super(`${file} ${what}.`, REMEDIES[reason], { file, reason, ...(key === undefined ? {} : { key }) });
   }
 }
