@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from attention import attend
+
 # Stable Diffusion 1.5's layout (the same blocks in the same order), narrower and with one resnet a block.
 UNET = dict(
     block_out_channels=[64, 96, 128, 128],
@@ -21,14 +23,6 @@ UNET = dict(
 VAE = dict(block_out_channels=[16, 32, 64], layers_per_block=1, latent_channels=4, groups=8, sample_size=64)
 TEXT = dict(hidden=128, layers=3, heads=4, intermediate=512, positions=77)
 SCHEDULE = dict(beta_start=0.00085, beta_end=0.012, num_train_timesteps=1000)
-
-
-def attend(q, k, v, causal=False):
-    """Softmax(q k^T / sqrt(d)) v. On a CPU with heads as narrow as these, torch's fused kernel takes several times as long."""
-    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
-    if causal:
-        scores = scores + torch.full(scores.shape[-2:], float("-inf"), dtype=scores.dtype).triu(1)
-    return scores.softmax(-1, dtype=scores.dtype) @ v
 
 
 class Resnet(nn.Module):
@@ -77,9 +71,7 @@ class Attention(nn.Module):
         self.to_out = nn.ModuleList([nn.Linear(dim, dim)])
 
     def forward(self, x, context):
-        split = lambda t: t.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        q, k, v = split(self.to_q(x)), split(self.to_k(context)), split(self.to_v(context))
-        return self.to_out[0](attend(q, k, v).transpose(1, 2).flatten(2))
+        return self.to_out[0](attend(self.to_q(x), self.to_k(context), self.to_v(context), self.heads))
 
 
 class GEGLU(nn.Module):
@@ -331,9 +323,7 @@ class ClipAttention(nn.Module):
         self.k_proj, self.v_proj, self.q_proj, self.out_proj = (nn.Linear(dim, dim) for _ in range(4))
 
     def forward(self, x):
-        split = lambda t: t.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        h = attend(split(self.q_proj(x)), split(self.k_proj(x)), split(self.v_proj(x)), causal=True)
-        return self.out_proj(h.transpose(1, 2).flatten(2))
+        return self.out_proj(attend(self.q_proj(x), self.k_proj(x), self.v_proj(x), self.heads, causal=True))
 
 
 class ClipMlp(nn.Module):

@@ -180,7 +180,7 @@ def cache_latents(vae, images):
 
 
 @torch.no_grad()
-def sample(unet, text, tokenizer, prompts, guidance=5.0, steps=20, seed=0):
+def sample(unet, text, tokenizer, prompts, guidance=3.0, steps=20, seed=0):
     """DDIM (Song et al. 2021) with leading timesteps; scaled latents."""
     acp = alphas_cumprod()
     context = text(tokenizer.batch(prompts))
@@ -223,7 +223,7 @@ def train_unet(args):
     )
     ema, clock, step, losses = Ema(modules, 0.999), Clock(args.minutes), 0, []
     acp = alphas_cumprod()
-    probe = torch.randperm(len(names), generator=torch.Generator().manual_seed(1))[:64].tolist()
+    probe = torch.randperm(len(names), generator=torch.Generator().manual_seed(1))[:48].tolist()
     seen = 0
 
     def save():
