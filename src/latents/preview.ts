@@ -1,7 +1,7 @@
 /**
  * Cheap pictures of latents: an affine map from latent channels to RGB, fitted by least squares to the training images
  * themselves (each latent pixel against the mean colour of the pixels it stands for). It works for any VAE and costs nothing,
- * where decoding three images at every training step would cost more than the step.
+ * where decoding three images at every training step with a large one would cost more than the step.
  */
 import { clampByte } from '../core/bytes.ts';
 import type { RgbImage } from '../core/image.ts';
