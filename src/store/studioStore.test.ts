@@ -4,7 +4,15 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { RemoteError, toPlainError } from '../core/errors.ts';
 import { invariant } from '../core/invariant.ts';
 import type { RequestOptions, StudioClient } from '../worker/client.ts';
-import type { DatasetImage, Events, EventType, Requests, RequestType, StoredRun } from '../worker/protocol.ts';
+import type {
+  DatasetImage,
+  Events,
+  EventType,
+  ListedModel,
+  Requests,
+  RequestType,
+  StoredRun,
+} from '../worker/protocol.ts';
 import { createStudioStore } from './createStudioStore.ts';
 import { initialTrainForm, readTrainForm } from './trainForm.ts';
 import { runNameOf, samplePromptsOf, trainObstacles } from './training.ts';
@@ -32,6 +40,11 @@ function setUp(answers: Answers = {}) {
   const emit = <T extends EventType>(type: T, payload: Events[T]): void =>
     handlers.get(type)?.forEach((handler) => handler(payload as never));
   return { store: createStudioStore(client), calls, emit };
+}
+
+function listed(id: string, imageSize: number): ListedModel {
+  const isBuiltIn = id === 'demo';
+  return { id, revision: 'c0ffee', bytes: 9, savedAt: 1, imageSize, sizeUnit: isBuiltIn ? 4 : 8, isBuiltIn };
 }
 
 function image(id: string, caption = ''): DatasetImage {
@@ -190,7 +203,7 @@ describe('training', () => {
 describe('models', () => {
   it('selects a model once it is there, and offers to resume one that is not', async () => {
     let fail = true;
-    const model = { id: 'a/b', revision: 'c0ffee', bytes: 9, savedAt: 1 };
+    const model = listed('a/b', 512);
     const { store, calls, emit } = setUp({
       'models.download': () => {
         emit('download.progress', { modelId: 'a/b', file: 'x', loadedBytes: 5, totalBytes: 9, bytesPerSecond: 1 });

@@ -5,7 +5,7 @@ import { GpuOutOfMemoryError, GpuValidationError, type DeviceLostError } from '.
 import { startRuntime, stopRuntime, type Runtime } from '../gpu/runtime.ts';
 import { openDiffusionModel } from '../models/repository.ts';
 import { ImageGenerator } from '../session/generation.ts';
-import type { ModelStore } from '../storage/modelStore.ts';
+import type { Models } from './models.ts';
 import type { GpuInfo } from './protocol.ts';
 
 /** The GPU is taken by something that must not be interrupted. */
@@ -25,7 +25,7 @@ export class GpuSession {
   private queue: Promise<unknown> = Promise.resolve();
 
   constructor(
-    private readonly models: ModelStore,
+    private readonly models: Models,
     private readonly onLost: (error: DeviceLostError) => void,
   ) {}
 

@@ -31,6 +31,16 @@ export interface StoredModel {
   readonly savedAt: number;
 }
 
+/** A model that can be chosen, and the sizes that suit it. */
+export interface ListedModel extends StoredModel {
+  /** Side of the pictures that it was trained on, in pixels: 512 for SD1.5. */
+  readonly imageSize: number;
+  /** Sides must be multiples of this many pixels: 8 for SD1.5. */
+  readonly sizeUnit: number;
+  /** Comes with the page, always there: it cannot be deleted. */
+  readonly isBuiltIn: boolean;
+}
+
 /** Which model to fetch and from where. `token` is used for this request only and never stored. */
 export interface ModelRequest {
   readonly id: string;
@@ -121,7 +131,10 @@ export interface TrainStep {
   readonly etaSeconds: number;
   readonly gpuBytes: number;
   readonly gpuPeakBytes: number;
-  /** For each image of the batch: the clean one, the noisy one, the model's present guess of the clean one. */
+  /**
+   * For each image of the batch: the clean one, the noisy one, the model's present guess of the clean one. Empty for a step of
+   * which no pictures were made.
+   */
   readonly strip: readonly StripEntry[];
 }
 
@@ -198,7 +211,8 @@ export interface StorageInfo {
 export interface Requests {
   'gpu.open': [Record<string, never>, GpuInfo];
   'storage.info': [Record<string, never>, StorageInfo];
-  'models.list': [Record<string, never>, readonly StoredModel[]];
+  /** The built-in model first, where this page has it. */
+  'models.list': [Record<string, never>, readonly ListedModel[]];
   /** Downloads what is missing (resumes); sends `download.progress`. */
   'models.download': [ModelRequest, StoredModel];
   'models.delete': [{ readonly id: string }, null];

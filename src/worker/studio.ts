@@ -5,16 +5,18 @@ import { decodeImageFile } from '../dataset/accept.ts';
 import { adapterFile, readAdapterFile } from '../export/runFile.ts';
 import { encodePng } from '../formats/png.ts';
 import type { LoraModule } from '../formats/lora/types.ts';
-import { downloadModel } from '../hub/downloadModel.ts';
+import { BuiltInModel } from '../hub/builtInModel.ts';
 import { openDiffusionModel, type DiffusionModel } from '../models/repository.ts';
 import { TrainControl } from '../session/control.ts';
 import { adaptableModules, trainLora } from '../session/training.ts';
 import { DatasetStore } from '../storage/datasetStore.ts';
 import { ModelStore } from '../storage/modelStore.ts';
-import { storageInfo } from '../storage/quota.ts';
+import { formatBytes, storageInfo } from '../storage/quota.ts';
 import { RunStore } from '../storage/runStore.ts';
 import { decodeInBrowser, thumbnailOf } from './decodeImage.ts';
 import { GpuSession } from './gpuSession.ts';
+import { Models } from './models.ts';
+import { pageUrl } from './pageUrl.ts';
 import type {
   AddImagesResult,
   DatasetImage,
@@ -39,7 +41,8 @@ export class NoRunningTrainingError extends LoratoryError {
 const keepRemovedMs = 24 * 60 * 60 * 1000;
 
 export function createHandlers(emit: <T extends EventType>(type: T, payload: Events[T]) => void): Handlers {
-  const models = new ModelStore();
+  const modelStore = new ModelStore();
+  const models = new Models(modelStore, new BuiltInModel(pageUrl('models/demo/'), modelStore));
   const dataset = new DatasetStore();
   const runs = new RunStore();
   const gpu = new GpuSession(models, (error) => emit('gpu.lost', toPlainError(error)));
@@ -60,7 +63,7 @@ export function createHandlers(emit: <T extends EventType>(type: T, payload: Eve
     'storage.info': () => storageInfo(),
     'models.list': () => models.list(),
     'models.download': (request, { signal, emit: send }) =>
-      downloadModel(request, models, { signal, onProgress: (progress) => send('download.progress', progress) }),
+      models.download(request, { signal, onProgress: (progress) => send('download.progress', progress) }),
     'models.delete': async ({ id }) => {
       await models.delete(id);
       return null;
@@ -81,7 +84,7 @@ export function createHandlers(emit: <T extends EventType>(type: T, payload: Eve
         const run = new ActiveRun(request, runs, context);
         active = run;
         try {
-          return await run.train(await openDiffusionModel(await models.openTree(request.modelId)), dataset);
+          return await run.train(models, dataset);
         } finally {
           active = null;
         }
@@ -168,7 +171,7 @@ class ActiveRun {
     else this.control.requestStop();
   }
 
-  async train(model: DiffusionModel, dataset: DatasetStore): Promise<StoredRun> {
+  async train(models: Models, dataset: DatasetStore): Promise<StoredRun> {
     const { request, context, id: runId } = this;
     const known = new Map((await dataset.list()).map((image) => [image.id, image]));
     const images = request.images.map(({ id, caption }) => ({
@@ -177,12 +180,13 @@ class ActiveRun {
       pixels: async () => decodeImageFile(await dataset.original(id), known.get(id)?.fileName ?? id, decodeInBrowser),
     }));
     try {
+      const model = await this.openModel(models);
       const result = await trainLora(
         { model, images, triggerWord: request.triggerWord, options: request.options },
         this.control,
         {
           onStatus: (phase, detail, progress) => context.emit('train.status', { runId, phase, detail, progress }),
-          onStep: (report) => {
+          onStep: async (report) => {
             this.preparing = false;
             this.losses.push(report.loss);
             const { strip, ...numbers } = report;
@@ -190,7 +194,7 @@ class ActiveRun {
               runId,
               maxTrainSteps: request.options.maxTrainSteps,
               ...numbers,
-              strip: strip(),
+              strip: await strip(),
             });
           },
           onSample: ({ globalStep, images: drawn }) => {
@@ -229,6 +233,21 @@ class ActiveRun {
   }
 
   private readonly pending: Promise<void>[] = [];
+
+  /** The first run with the built-in model fetches it; any other is in storage already. */
+  private async openModel(models: Models): Promise<DiffusionModel> {
+    const tree = await models.openTree(this.request.modelId, {
+      signal: this.control.signal,
+      onProgress: ({ loadedBytes, totalBytes }) =>
+        this.context.emit('train.status', {
+          runId: this.id,
+          phase: 'preparing',
+          detail: `Fetching the model: ${formatBytes(loadedBytes)} of ${formatBytes(totalBytes)}`,
+          progress: loadedBytes / totalBytes,
+        }),
+    });
+    return openDiffusionModel(tree);
+  }
 
   private async store(
     model: DiffusionModel,

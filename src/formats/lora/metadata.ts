@@ -5,6 +5,7 @@
  */
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
+import { demoModel } from '../../core/demoModel.ts';
 import { deriveSeed } from '../../core/rng.ts';
 import { encodeSafetensors, type TensorToWrite } from '../safetensors.ts';
 import type { LoraModule } from './types.ts';
@@ -79,6 +80,8 @@ export function trainingMetadata(modules: readonly LoraModule[], facts: Training
     resolution,
   } = facts;
   const dataset = datasetName(facts);
+  // Built like SD 1.5, but of other widths: no SD 1.5 takes an adapter of the demo model.
+  const isDemo = facts.modelName === demoModel.name;
   const batchesPerEpoch = Math.max(1, Math.ceil(captions.length / trainBatchSize));
   const epochs = (steps: number): number => Math.ceil((steps * gradientAccumulationSteps) / batchesPerEpoch);
   const trainsTextEncoder = modules.some(({ target }) => target === 'textEncoder');
@@ -118,7 +121,7 @@ export function trainingMetadata(modules: readonly LoraModule[], facts: Training
     ss_mixed_precision: 'no',
     ss_full_fp16: pythonBool(false),
     ss_v2: pythonBool(false),
-    ss_base_model_version: 'sd_v1',
+    ss_base_model_version: isDemo ? demoModel.name : 'sd_v1',
     ss_clip_skip: 'None',
     ss_max_token_length: 'None',
     ss_cache_latents: pythonBool(true),
@@ -138,7 +141,7 @@ export function trainingMetadata(modules: readonly LoraModule[], facts: Training
     ss_dataset_dirs: JSON.stringify({ [dataset]: { n_repeats: 1, img_count: captions.length } }),
     ss_sd_model_name: facts.modelName,
     'modelspec.sai_model_spec': '1.0.1',
-    'modelspec.architecture': 'stable-diffusion-v1/lora',
+    'modelspec.architecture': `${isDemo ? demoModel.name : 'stable-diffusion-v1'}/lora`,
     'modelspec.implementation': 'diffusers',
     'modelspec.title': facts.name,
     'modelspec.resolution': `${resolution}x${resolution}`,
