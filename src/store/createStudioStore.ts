@@ -6,6 +6,7 @@ import { createGenerateSlice } from './generate.ts';
 import { createGpuSlice } from './gpu.ts';
 import { createModelSlice } from './model.ts';
 import { createRunsSlice } from './runs.ts';
+import { createSamplesSlice } from './samples.ts';
 import { createSettingsSlice } from './settings.ts';
 import type { SliceContext, StudioState } from './slice.ts';
 import { createToastSlice } from './toasts.ts';
@@ -22,6 +23,7 @@ export function createStudioStore(client: StudioClient): StudioStore {
       ...createGpuSlice(context),
       ...createModelSlice(context),
       ...createDatasetSlice(context),
+      ...createSamplesSlice(context),
       ...createTrainingSlice(context),
       ...createRunsSlice(context),
       ...createGenerateSlice(context),

@@ -4,6 +4,7 @@ import { isAborted } from '../worker/client.ts';
 import type { GenerateProgress, GenerateRequest } from '../worker/protocol.ts';
 import { type GenerateForm, generateFormErrors, initialGenerateForm } from './generateForm.ts';
 import { createLatestWins } from './latestWins.ts';
+import { sizesInUse } from './modelDefaults.ts';
 import { recallForm, remember } from './persisted.ts';
 import type { SliceContext, StudioState } from './slice.ts';
 
@@ -48,7 +49,7 @@ const redrawDelayMs = 180;
 /** The request that the form stands for, or null while something is missing or wrong. */
 export function generateRequestOf(state: StudioState): GenerateRequest | null {
   const { generateForm: form, generateLora: lora, selectedModelId: modelId } = state;
-  if (modelId === null || Object.keys(generateFormErrors(form)).length > 0) return null;
+  if (modelId === null || Object.keys(generateFormErrors(form, sizesInUse(state))).length > 0) return null;
   return {
     modelId,
     prompt: form.prompt,

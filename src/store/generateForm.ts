@@ -1,6 +1,7 @@
 /** The Try panel's form and its validation. */
 import type { SchedulerName } from '../worker/protocol.ts';
-import { explainNumber } from './trainForm.ts';
+import type { ModelSizes } from './modelDefaults.ts';
+import { explainNumber, type Rule } from './trainForm.ts';
 
 export interface GenerateForm {
   readonly prompt: string;
@@ -26,23 +27,30 @@ export const initialGenerateForm: GenerateForm = {
   scheduler: 'ddim',
 };
 
-const side = { min: 64, max: 1024, integer: true, multipleOf: 8, because: 'The model draws in blocks of 8 pixels.' };
+/** Drawn at: up to twice what the model knows, along each side. */
+function sideRule(label: string, { imageSize, sizeUnit }: ModelSizes): Rule {
+  const because = `The model draws in blocks of ${sizeUnit} pixels.`;
+  return { label, min: Math.min(64, imageSize), max: 2 * imageSize, integer: true, multipleOf: sizeUnit, because };
+}
 
-export const generateRules = {
+const fixedRules = {
   seed: { label: 'Seed', min: 0, max: 4_294_967_295, integer: true },
   steps: { label: 'Steps', min: 1, max: 200, integer: true },
   guidanceScale: { label: 'Guidance scale', min: 1, max: 30 },
-  width: { label: 'Width', ...side },
-  height: { label: 'Height', ...side },
 } as const;
+
+/** What may stand in the fields, for a model of these sizes. */
+export function generateRules(sizes: ModelSizes): Readonly<Record<GenerateNumberField, Rule>> {
+  return { ...fixedRules, width: sideRule('Width', sizes), height: sideRule('Height', sizes) };
+}
 
 export type GenerateFormErrors = { readonly [F in GenerateNumberField]?: string };
 
 /** What is wrong with the numbers, field by field; empty if nothing is. */
-export function generateFormErrors(form: GenerateForm): GenerateFormErrors {
+export function generateFormErrors(form: GenerateForm, sizes: ModelSizes): GenerateFormErrors {
   const errors: { [F in GenerateNumberField]?: string } = {};
-  for (const field of Object.keys(generateRules) as GenerateNumberField[]) {
-    const error = explainNumber(form[field], generateRules[field]);
+  for (const [field, rule] of Object.entries(generateRules(sizes)) as [GenerateNumberField, Rule][]) {
+    const error = explainNumber(form[field], rule);
     if (error !== null) errors[field] = error;
   }
   return errors;

@@ -1,9 +1,10 @@
 /** Base models: which are kept in this browser, which one is in use, and the download of another. */
 import { type PlainError, toPlainError } from '../core/errors.ts';
 import { isAborted } from '../worker/client.ts';
-import type { DownloadProgress, StorageInfo, StoredModel } from '../worker/protocol.ts';
+import type { DownloadProgress, ListedModel, StorageInfo } from '../worker/protocol.ts';
 import { createFrameBatcher } from './frameBatcher.ts';
 import { defaultEndpoint } from './hubId.ts';
+import { followGenerateForm, followTrainForm } from './modelDefaults.ts';
 import { recall, remember } from './persisted.ts';
 import { reportError, type SliceContext } from './slice.ts';
 
@@ -14,7 +15,7 @@ export interface Download {
 }
 
 export interface ModelSlice {
-  readonly models: readonly StoredModel[];
+  readonly models: readonly ListedModel[];
   readonly modelsLoaded: boolean;
   readonly storage: StorageInfo | null;
   /** The model in use; always one of `models`, or null. */
@@ -66,6 +67,25 @@ export function createModelSlice(context: SliceContext): ModelSlice {
       () => set({ storage: null }),
     );
 
+  /** Takes a model into use, and has the forms follow it. */
+  const takeIntoUse = (models: readonly ListedModel[], id: string | null): void => {
+    const { models: known, selectedModelId, trainForm, generateForm } = get();
+    const model = models.find((each) => each.id === id);
+    const former = known.find((each) => each.id === selectedModelId) ?? null;
+    if (model === undefined) {
+      set({ models, selectedModelId: null });
+    } else if (model.id === former?.id) {
+      set({ models });
+    } else {
+      const forms = {
+        trainForm: followTrainForm(trainForm, model, former),
+        generateForm: followGenerateForm(generateForm, model, former),
+      };
+      for (const form of ['trainForm', 'generateForm'] as const) remember(form, JSON.stringify(forms[form]));
+      set({ models, selectedModelId: model.id, ...forms });
+    }
+  };
+
   return {
     models: [],
     modelsLoaded: false,
@@ -80,7 +100,10 @@ export function createModelSlice(context: SliceContext): ModelSlice {
       try {
         const models = await client.request('models.list', {});
         const last = get().selectedModelId ?? recall('model');
-        set({ models, modelsLoaded: true, selectedModelId: models.some(({ id }) => id === last) ? last : null });
+        // Whoever has chosen nothing yet, or whose model is gone, can begin at once with the built-in one.
+        const start = models.find(({ id }) => id === last) ?? models.find(({ isBuiltIn }) => isBuiltIn);
+        takeIntoUse(models, start?.id ?? null);
+        set({ modelsLoaded: true });
       } catch (error) {
         set({ modelsLoaded: true });
         reportError(context, 'The stored models could not be read', error);
@@ -118,7 +141,8 @@ export function createModelSlice(context: SliceContext): ModelSlice {
     },
     modelSelected: (id) => {
       remember('model', id);
-      set({ selectedModelId: id, modelError: null });
+      takeIntoUse(get().models, id);
+      set({ modelError: null });
     },
     modelDeleteConfirmed: async (id) => {
       try {

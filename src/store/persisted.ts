@@ -1,7 +1,14 @@
 /** What the page remembers between visits: small strings in localStorage. A browser that forbids it only forgets. */
 const prefix = 'loratory.';
 
-export type PersistedKey = 'endpoint' | 'model' | 'theme' | 'triggerWord' | 'trainForm' | 'generateForm';
+export type PersistedKey =
+  | 'endpoint'
+  | 'model'
+  | 'theme'
+  | 'triggerWord'
+  | 'trainForm'
+  | 'generateForm'
+  | 'samplePrompts';
 
 /** What was remembered under `key`, or null. */
 export function recall(key: PersistedKey): string | null {

@@ -6,12 +6,22 @@ import type { GenerateSlice } from './generate.ts';
 import type { GpuSlice } from './gpu.ts';
 import type { ModelSlice } from './model.ts';
 import type { RunsSlice } from './runs.ts';
+import type { SamplesSlice } from './samples.ts';
 import type { SettingsSlice } from './settings.ts';
 import type { ToastSlice } from './toasts.ts';
 import type { TrainingSlice } from './training.ts';
 
 export interface StudioState
-  extends GpuSlice, ModelSlice, DatasetSlice, TrainingSlice, RunsSlice, GenerateSlice, ToastSlice, SettingsSlice {}
+  extends
+    GpuSlice,
+    ModelSlice,
+    DatasetSlice,
+    SamplesSlice,
+    TrainingSlice,
+    RunsSlice,
+    GenerateSlice,
+    ToastSlice,
+    SettingsSlice {}
 
 /** What a slice is made from. */
 export interface SliceContext {

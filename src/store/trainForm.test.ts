@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { explainNumber, initialTrainForm, matchingPreset, presets, readTrainForm, trainRules } from './trainForm.ts';
+import {
+  explainNumber,
+  initialTrainForm,
+  matchingPreset,
+  presetTexts,
+  readTrainForm,
+  resolutionRule,
+  trainRules,
+  type TrainForm,
+} from './trainForm.ts';
 
 const prompts = [
   { prompt: 'sks', seed: 1 },
@@ -8,18 +17,22 @@ const prompts = [
 
 describe('presets', () => {
   it('are the documented ones, and valid', () => {
-    const style = readTrainForm({ ...initialTrainForm, ...presets.style.values }, []).options;
-    const character = readTrainForm({ ...initialTrainForm, ...presets.character.values }, []).options;
+    const style = readTrainForm({ ...initialTrainForm, ...presetTexts('style') }, []).options;
+    const character = readTrainForm({ ...initialTrainForm, ...presetTexts('character') }, []).options;
     const common = { learningRate: 1e-4, trainBatchSize: 2, seed: 42, flipProbability: 0.5, resolution: 512 };
     expect(style).toMatchObject({ ...common, rank: 4, alpha: 4, maxTrainSteps: 600 });
     expect(character).toMatchObject({ ...common, rank: 8, alpha: 4, maxTrainSteps: 250 });
   });
 
   it('are recognised until one of their values is changed', () => {
-    expect(matchingPreset(initialTrainForm)).toBe('style');
-    expect(matchingPreset({ ...initialTrainForm, ...presets.character.values })).toBe('character');
-    expect(matchingPreset({ ...initialTrainForm, resolution: '256' })).toBe('style');
-    expect(matchingPreset({ ...initialTrainForm, rank: '5' })).toBeNull();
+    const matching = (changes: Partial<TrainForm>) =>
+      matchingPreset({ ...initialTrainForm, ...changes }, ['style', 'character', 'demoStyle']);
+    expect(matching({})).toBe('style');
+    expect(matching(presetTexts('character'))).toBe('character');
+    expect(matching(presetTexts('demoStyle'))).toBe('demoStyle');
+    expect(matching({ resolution: '256', sampleEvery: '7' })).toBe('style');
+    expect(matching({ rank: '5' })).toBeNull();
+    expect(matchingPreset(initialTrainForm, ['demoStyle'])).toBeNull();
   });
 });
 
@@ -39,6 +52,16 @@ describe('readTrainForm', () => {
       rank: 'Rank needs a number.',
       trainBatchSize: 'Batch size goes from 1 to 8.',
     });
+  });
+
+  it('holds the resolution to what the model knows', () => {
+    const sized = (resolution: string, imageSize: number) =>
+      readTrainForm({ ...initialTrainForm, resolution }, [], imageSize).errors.resolution;
+    expect(sized('64', 64)).toBeUndefined();
+    expect(sized('128', 64)).toBe('Resolution must be 64.');
+    expect(sized('192', 128)).toBeUndefined();
+    expect(sized('256', 128)).toMatch(/^Resolution goes from 64 to 192/);
+    expect(resolutionRule(512)).toEqual(trainRules.resolution);
   });
 
   it.each([

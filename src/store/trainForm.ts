@@ -2,7 +2,7 @@
  * The Train panel's form: text as typed, presets, and its validation into {@link TrainOptions}.
  * Fields are kept as text so that a half-typed number can stand there while it is explained what is wrong with it.
  */
-import { presets as recipes, type TrainPreset } from '../core/presets.ts';
+import { type PresetName, presets } from '../core/presets.ts';
 import type { SamplePrompt, TrainOptions } from '../worker/protocol.ts';
 
 export interface TrainForm {
@@ -21,16 +21,10 @@ export interface TrainForm {
 }
 
 export type TrainField = keyof TrainForm;
-export type PresetName = 'style' | 'character';
-
-export interface Preset {
-  readonly label: string;
-  readonly hint: string;
-  readonly values: Partial<TrainForm>;
-}
 
 /** A recipe's numbers as the form's texts. */
-function textsOf({ learningRate, flipProbability, ...numbers }: TrainPreset): Partial<TrainForm> {
+export function presetTexts(name: PresetName): Partial<TrainForm> {
+  const { learningRate, flipProbability, ...numbers } = presets[name];
   const texts = Object.entries(numbers).map(([field, value]) => [field, String(value)]);
   return {
     ...(Object.fromEntries(texts) as Partial<TrainForm>),
@@ -38,19 +32,6 @@ function textsOf({ learningRate, flipProbability, ...numbers }: TrainPreset): Pa
     flipPercent: String(flipProbability * 100),
   };
 }
-
-export const presets: Readonly<Record<PresetName, Preset>> = {
-  style: {
-    label: 'Style',
-    hint: 'A look: brushwork, palette, mood. 600 gentle steps.',
-    values: textsOf(recipes.style),
-  },
-  character: {
-    label: 'Character',
-    hint: 'One person, pet or object. Shorter, with room for detail.',
-    values: textsOf(recipes.character),
-  },
-};
 
 export const initialTrainForm: TrainForm = {
   resolution: '512',
@@ -66,14 +47,16 @@ export const initialTrainForm: TrainForm = {
   sampleGuidanceScale: '7.5',
 };
 
-/** The preset whose values all stand in the form, or null if they were changed. */
-export function matchingPreset(form: TrainForm): PresetName | null {
-  const names = Object.keys(presets) as PresetName[];
-  const fields = (name: PresetName): [string, string][] => Object.entries(presets[name].values);
-  return names.find((name) => fields(name).every(([field, value]) => form[field as TrainField] === value)) ?? null;
+/** The preset whose values all stand in the form, or null if they were changed. How often to look changes nothing learnt. */
+export function matchingPreset(form: TrainForm, candidates: readonly PresetName[]): PresetName | null {
+  const matches = (name: PresetName): boolean =>
+    Object.entries(presetTexts(name)).every(
+      ([field, value]) => field === 'sampleEvery' || form[field as TrainField] === value,
+    );
+  return candidates.find(matches) ?? null;
 }
 
-interface Rule {
+export interface Rule {
   readonly label: string;
   readonly min: number;
   readonly max: number;
@@ -83,15 +66,22 @@ interface Rule {
   readonly because?: string;
 }
 
-export const trainRules: Readonly<Record<TrainField, Rule>> = {
-  resolution: {
+/** Trained at: whole blocks, up to half as much again as the model knows. */
+export function resolutionRule(imageSize: number): Rule {
+  const block = 64;
+  return {
     label: 'Resolution',
-    min: 64,
-    max: 768,
+    min: block,
+    max: Math.max(block, Math.floor((1.5 * imageSize) / block) * block),
     integer: true,
-    multipleOf: 64,
-    because: 'The model works in blocks of 64 pixels.',
-  },
+    multipleOf: block,
+    because: `The model works in blocks of ${block} pixels.`,
+  };
+}
+
+/** For a model whose own size is not known; {@link readTrainForm} takes it into account. */
+export const trainRules: Readonly<Record<TrainField, Rule>> = {
+  resolution: resolutionRule(512),
   rank: { label: 'Rank', min: 1, max: 128, integer: true },
   alpha: { label: 'Alpha', min: 0.001, max: 1024 },
   learningRate: {
@@ -115,6 +105,7 @@ export function explainNumber(text: string, rule: Rule): string | null {
   const because = rule.because === undefined ? '' : ` ${rule.because}`;
   if (text.trim() === '' || !Number.isFinite(value)) return `${rule.label} needs a number.`;
   if (rule.integer === true && !Number.isInteger(value)) return `${rule.label} needs a whole number.`;
+  if (rule.min === rule.max && value !== rule.min) return `${rule.label} must be ${rule.min}.`;
   if (value < rule.min || value > rule.max) return `${rule.label} goes from ${rule.min} to ${rule.max}.${because}`;
   if (rule.multipleOf !== undefined && value % rule.multipleOf !== 0) {
     return `${rule.label} must be a multiple of ${rule.multipleOf}.${because}`;
@@ -124,14 +115,16 @@ export function explainNumber(text: string, rule: Rule): string | null {
 
 export type TrainFormErrors = { readonly [F in TrainField]?: string };
 
-/** The form as options, or what is wrong, field by field. `prompts` without text are left out. */
+/** The form as options, or what is wrong, field by field. `prompts` without text are left out; `imageSize` is the model's own. */
 export function readTrainForm(
   form: TrainForm,
   prompts: readonly SamplePrompt[],
+  imageSize = 512,
 ): { readonly options: TrainOptions | null; readonly errors: TrainFormErrors } {
   const errors: { [F in TrainField]?: string } = {};
   for (const field of Object.keys(trainRules) as TrainField[]) {
-    const error = explainNumber(form[field], trainRules[field]);
+    const rule = field === 'resolution' ? resolutionRule(imageSize) : trainRules[field];
+    const error = explainNumber(form[field], rule);
     if (error !== null) errors[field] = error;
   }
   if (Object.keys(errors).length > 0) return { options: null, errors };

@@ -1,20 +1,15 @@
 /** The Train panel: its settings, the run in progress and what it says every step. */
 import { type PlainError, toPlainError } from '../core/errors.ts';
+import { type PresetKind, presetNameFor } from '../core/presets.ts';
 import { isAborted } from '../worker/client.ts';
 import type { SamplePrompt, TrainStatus, TrainStep } from '../worker/protocol.ts';
 import { suggestSamplePrompts } from './caption.ts';
 import { createFrameBatcher } from './frameBatcher.ts';
-import { recallForm, remember } from './persisted.ts';
+import { sizesInUse } from './modelDefaults.ts';
+import { recall, recallForm, remember } from './persisted.ts';
 import { withSampleRow } from './runs.ts';
 import { reportError, type SliceContext, type StudioState } from './slice.ts';
-import {
-  initialTrainForm,
-  presets,
-  type PresetName,
-  readTrainForm,
-  type TrainField,
-  type TrainForm,
-} from './trainForm.ts';
+import { initialTrainForm, presetTexts, readTrainForm, type TrainField, type TrainForm } from './trainForm.ts';
 
 export type TrainCommand = 'pause' | 'resume' | 'stop' | 'sampleNow';
 
@@ -31,12 +26,14 @@ export interface TrainingSlice {
   readonly trainStatus: TrainStatus | null;
   /** At most one new one each frame. */
   readonly latestStep: TrainStep | null;
+  /** The newest step of which pictures were made. */
+  readonly latestStrip: Pick<TrainStep, 'globalStep' | 'strip'> | null;
   /** Losses of the live run; the wrapper changes with every frame, the array inside only grows. */
   readonly liveLosses: { readonly values: readonly number[] };
   readonly trainError: PlainError | null;
   /** The command that the worker has not answered yet. */
   readonly trainCommand: TrainCommand | null;
-  readonly presetChosen: (name: PresetName) => void;
+  readonly presetChosen: (kind: PresetKind) => void;
   readonly trainFieldEdited: (field: TrainField, text: string) => void;
   readonly samplePromptsEdited: (prompts: readonly SamplePrompt[] | null) => void;
   readonly runNameEdited: (name: string | null) => void;
@@ -67,10 +64,26 @@ export function trainObstacles(state: StudioState): string[] {
   const obstacles: string[] = [];
   if (state.gpu.status === 'unavailable') obstacles.push('Training needs a browser with WebGPU.');
   if (state.selectedModelId === null) obstacles.push('Choose a model first.');
-  if (state.images.length === 0) obstacles.push('Add at least one image.');
+  if (state.adding !== null || state.sampleSetLoading !== null) obstacles.push('The images are still being read.');
+  else if (state.images.length === 0) obstacles.push('Add at least one image.');
   if (runNameOf(state).trim() === '') obstacles.push('Give the run a name.');
-  if (readTrainForm(state.trainForm, []).options === null) obstacles.push('Correct the settings marked in red.');
+  const { options } = readTrainForm(state.trainForm, [], sizesInUse(state).imageSize);
+  if (options === null) obstacles.push('Correct the settings marked in red.');
   return obstacles;
+}
+
+/** The prompts that were edited at an earlier visit; null if there are none, or they cannot be read. */
+function recallPrompts(): SamplePrompt[] | null {
+  try {
+    const stored = JSON.parse(recall('samplePrompts') ?? 'null') as unknown;
+    if (!Array.isArray(stored)) return null;
+    return (stored as Partial<SamplePrompt>[]).map(({ prompt, seed }) => ({
+      prompt: prompt ?? '',
+      seed: Number.isInteger(seed) ? Number(seed) : 42,
+    }));
+  } catch {
+    return null;
+  }
 }
 
 export function createTrainingSlice(context: SliceContext): TrainingSlice {
@@ -82,7 +95,9 @@ export function createTrainingSlice(context: SliceContext): TrainingSlice {
     const values = get().liveLosses.values as number[];
     // By step, not by arrival: a resumed run may repeat the steps after its last checkpoint.
     for (const { globalStep, loss } of steps) values[globalStep - 1] = loss;
+    const strip = steps.findLast((step) => step.strip.length > 0);
     set({ latestStep: latest, liveLosses: { values }, liveRunId: latest.runId });
+    if (strip !== undefined) set({ latestStrip: strip });
   });
   client.on('train.step', (step) => batcher.push(step));
   client.on('train.status', (status) => {
@@ -105,22 +120,26 @@ export function createTrainingSlice(context: SliceContext): TrainingSlice {
 
   return {
     trainForm: recallForm('trainForm', initialTrainForm),
-    editedPrompts: null,
+    editedPrompts: recallPrompts(),
     editedRunName: null,
     isTraining: false,
     liveRunId: null,
     trainStatus: null,
     latestStep: null,
+    latestStrip: null,
     liveLosses: { values: [] },
     trainError: null,
     trainCommand: null,
-    presetChosen: (name) => editForm(presets[name].values),
+    presetChosen: (kind) => editForm(presetTexts(presetNameFor(get().selectedModelId, kind))),
     trainFieldEdited: (field, text) => editForm({ [field]: text }),
-    samplePromptsEdited: (editedPrompts) => set({ editedPrompts }),
+    samplePromptsEdited: (editedPrompts) => {
+      remember('samplePrompts', editedPrompts === null ? null : JSON.stringify(editedPrompts));
+      set({ editedPrompts });
+    },
     runNameEdited: (editedRunName) => set({ editedRunName }),
     trainPressed: async () => {
       const state = get();
-      const { options } = readTrainForm(state.trainForm, samplePromptsOf(state));
+      const { options } = readTrainForm(state.trainForm, samplePromptsOf(state), sizesInUse(state).imageSize);
       if (state.isTraining || state.selectedModelId === null || options === null || trainObstacles(state).length > 0)
         return;
       set({
@@ -128,6 +147,7 @@ export function createTrainingSlice(context: SliceContext): TrainingSlice {
         liveRunId: null,
         trainStatus: null,
         latestStep: null,
+        latestStrip: null,
         liveLosses: { values: [] },
         trainError: null,
         trainCommand: null,

@@ -167,7 +167,7 @@ function LiveChart() {
 }
 
 function LiveStrip() {
-  const step = useStudio((state) => state.latestStep);
+  const step = useStudio((state) => state.latestStrip);
   if (step === null) {
     return (
       <section className="card strip-card" aria-label="This step" data-testid="strip" data-step={0}>
@@ -251,6 +251,7 @@ function ReadyCheck({
 function BeforeFirstRun() {
   const modelId = useStudio((state) => state.selectedModelId);
   const count = useStudio((state) => state.images.length);
+  const isReading = useStudio((state) => state.adding !== null || state.sampleSetLoading !== null);
   const trigger = useStudio((state) => state.triggerWord.trim());
   const roomOpened = useStudio((state) => state.roomOpened);
   return (
@@ -269,9 +270,9 @@ function BeforeFirstRun() {
           onOpen={() => roomOpened('model')}
         />
         <ReadyCheck
-          done={count > 0}
+          done={count > 0 && !isReading}
           label="Images"
-          detail={count > 0 ? `${count} in the set` : 'none yet'}
+          detail={isReading ? 'being read…' : count > 0 ? `${count} in the set` : 'none yet'}
           onOpen={() => roomOpened('images')}
         />
         <ReadyCheck

@@ -1,15 +1,11 @@
 import { ChevronRight, Play, Plus, RotateCcw, X } from 'lucide-react';
 import { useMemo, useState } from 'react';
 import { useShallow } from 'zustand/react/shallow';
+import { demoModel } from '../../core/demoModel.ts';
+import { type PresetKind, presetNameFor } from '../../core/presets.ts';
 import { shortModelName } from '../../store/format.ts';
-import {
-  matchingPreset,
-  type PresetName,
-  presets,
-  readTrainForm,
-  type TrainField,
-  trainRules,
-} from '../../store/trainForm.ts';
+import { presetInForm, sizesInUse } from '../../store/modelDefaults.ts';
+import { presetTexts, readTrainForm, resolutionRule, type TrainField, trainRules } from '../../store/trainForm.ts';
 import { runNameOf, samplePromptsOf, trainObstacles } from '../../store/training.ts';
 import type { SamplePrompt } from '../../worker/protocol.ts';
 import { TextField } from '../components/Field.tsx';
@@ -22,12 +18,14 @@ interface NumberFieldProps {
   readonly term: Term;
   readonly suffix?: string;
   readonly hint?: string;
+  /** There is no choice. */
+  readonly fixed?: boolean;
 }
 
-function NumberField({ field, term, suffix, hint }: NumberFieldProps) {
+function NumberField({ field, term, suffix, hint, fixed = false }: NumberFieldProps) {
   const value = useStudio((state) => state.trainForm[field]);
-  const error = useStudio((state) => readTrainForm(state.trainForm, []).errors[field]);
-  const disabled = useStudio((state) => state.isTraining);
+  const error = useStudio((state) => readTrainForm(state.trainForm, [], sizesInUse(state).imageSize).errors[field]);
+  const isTraining = useStudio((state) => state.isTraining);
   const edited = useStudio((state) => state.trainFieldEdited);
   return (
     <TextField
@@ -35,7 +33,7 @@ function NumberField({ field, term, suffix, hint }: NumberFieldProps) {
       term={term}
       value={value}
       error={error}
-      disabled={disabled}
+      disabled={isTraining || fixed}
       inputMode="decimal"
       onChange={(text) => edited(field, text)}
       {...(suffix === undefined ? {} : { suffix })}
@@ -44,26 +42,60 @@ function NumberField({ field, term, suffix, hint }: NumberFieldProps) {
   );
 }
 
+/** Trained at: open where the model can do several sizes, fixed and explained where it can do one. */
+function ResolutionField() {
+  const size = useStudio((state) => sizesInUse(state).imageSize);
+  const { min, max } = resolutionRule(size);
+  const isThatSize = useStudio((state) => Number(state.trainForm.resolution) === min);
+  const fixed = min === max && isThatSize;
+  return (
+    <NumberField
+      field="resolution"
+      term="resolution"
+      suffix="px"
+      fixed={fixed}
+      {...(fixed ? { hint: `This model knows ${size} px only.` } : {})}
+    />
+  );
+}
+
+const presetWords: Readonly<Record<PresetKind, { readonly label: string; readonly hint: string }>> = {
+  style: { label: 'Style', hint: 'A look: brushwork, palette, mood.' },
+  character: { label: 'Character', hint: 'One person, pet or object. Shorter.' },
+};
+
+/** Two recipes to start from, and in words which one stands in the form. */
 function Presets() {
-  const active = useStudio((state) => matchingPreset(state.trainForm));
+  const modelId = useStudio((state) => state.selectedModelId);
+  const active = useStudio((state) => presetInForm(state.trainForm, state.selectedModelId));
   const presetChosen = useStudio((state) => state.presetChosen);
   const disabled = useStudio((state) => state.isTraining);
+  const { rank, learningRate, trainBatchSize } = useStudio((state) => state.trainForm);
+  const forDemo = modelId === demoModel.id ? ' for the demo model' : '';
   return (
-    <fieldset className="presets" aria-label="Preset">
-      {(Object.keys(presets) as PresetName[]).map((name) => (
-        <button
-          key={name}
-          type="button"
-          className="preset"
-          aria-pressed={active === name}
-          disabled={disabled}
-          onClick={() => presetChosen(name)}
-        >
-          <strong>{presets[name].label}</strong>
-          <span>{presets[name].hint}</span>
-        </button>
-      ))}
-    </fieldset>
+    <div className="stack-tight">
+      <fieldset className="presets" aria-label="Preset">
+        {(Object.keys(presetWords) as PresetKind[]).map((kind) => (
+          <button
+            key={kind}
+            type="button"
+            className="preset"
+            aria-pressed={active === kind}
+            disabled={disabled}
+            onClick={() => presetChosen(kind)}
+          >
+            <strong>{presetWords[kind].label}</strong>
+            <span>
+              {presetWords[kind].hint} {presetTexts(presetNameFor(modelId, kind)).maxTrainSteps} steps.
+            </span>
+          </button>
+        ))}
+      </fieldset>
+      <p className="field-hint" data-testid="preset-in-use">
+        {active === null ? 'Your own settings' : `Preset ${presetWords[active].label}${forDemo}`}: rank {rank}, learning
+        rate {learningRate}, batch {trainBatchSize}.
+      </p>
+    </div>
   );
 }
 
@@ -180,7 +212,10 @@ export function TrainSettings() {
   const name = useStudio(runNameOf);
   const runNameEdited = useStudio((state) => state.runNameEdited);
   const isTraining = useStudio((state) => state.isTraining);
-  const [advanced, setAdvanced] = useState(() => matchingPreset(store.getState().trainForm) === null);
+  const [advanced, setAdvanced] = useState(() => {
+    const { trainForm, selectedModelId, modelsLoaded } = store.getState();
+    return modelsLoaded && presetInForm(trainForm, selectedModelId) === null;
+  });
   return (
     <aside className="inspector" aria-label="Training settings">
       <div className="inspector-scroll">
@@ -190,7 +225,7 @@ export function TrainSettings() {
           <TextField label="Name" value={name} disabled={isTraining} onChange={runNameEdited} />
           <div className="pair">
             <NumberField field="maxTrainSteps" term="steps" />
-            <NumberField field="resolution" term="resolution" suffix="px" />
+            <ResolutionField />
           </div>
         </section>
         <section className="group">

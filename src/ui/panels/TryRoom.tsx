@@ -5,6 +5,7 @@ import { useShallow } from 'zustand/react/shallow';
 import { formatDuration, formatEta } from '../../store/format.ts';
 import type { Picture } from '../../store/generate.ts';
 import { generateFormErrors, type GenerateNumberField, generateRules } from '../../store/generateForm.ts';
+import { sizesInUse } from '../../store/modelDefaults.ts';
 import { saveBlob } from '../../store/saveBlob.ts';
 import { BlobImage } from '../components/BlobImage.tsx';
 import { ErrorNote } from '../components/ErrorNote.tsx';
@@ -26,11 +27,12 @@ function NumberField({
   readonly suffix?: string;
 }) {
   const value = useStudio((state) => state.generateForm[field]);
-  const error = useStudio((state) => generateFormErrors(state.generateForm)[field]);
+  const error = useStudio((state) => generateFormErrors(state.generateForm, sizesInUse(state))[field]);
+  const label = useStudio((state) => generateRules(sizesInUse(state))[field].label);
   const edited = useStudio((state) => state.generateFieldEdited);
   return (
     <TextField
-      label={generateRules[field].label}
+      label={label}
       value={value}
       error={error}
       inputMode="decimal"
@@ -157,6 +159,38 @@ function LoraControls() {
   );
 }
 
+/** Width and height; away from the size that the model was trained at, the way back. */
+function SizeFields() {
+  const size = useStudio((state) => sizesInUse(state).imageSize);
+  const away = useStudio(
+    (state) => Number(state.generateForm.width) !== size || Number(state.generateForm.height) !== size,
+  );
+  const edited = useStudio((state) => state.generateFieldEdited);
+  return (
+    <div className="stack-tight">
+      <div className="pair">
+        <NumberField field="width" suffix="px" />
+        <NumberField field="height" suffix="px" />
+      </div>
+      {away && (
+        <p className="field-hint">
+          This model was trained on {size} px.{' '}
+          <button
+            type="button"
+            className="link"
+            onClick={() => {
+              edited('width', String(size));
+              edited('height', String(size));
+            }}
+          >
+            Use {size} × {size}
+          </button>
+        </p>
+      )}
+    </div>
+  );
+}
+
 function Settings() {
   const scheduler = useStudio((state) => state.generateForm.scheduler);
   const edited = useStudio((state) => state.generateFieldEdited);
@@ -166,10 +200,7 @@ function Settings() {
         <NumberField field="steps" term="sampleSteps" />
         <NumberField field="guidanceScale" term="guidanceScale" />
       </div>
-      <div className="pair">
-        <NumberField field="width" suffix="px" />
-        <NumberField field="height" suffix="px" />
-      </div>
+      <SizeFields />
       <div className="pair">
         <div className="seed">
           <NumberField field="seed" term="seed" />
@@ -205,7 +236,9 @@ function Settings() {
 function GenerateFoot() {
   const generating = useStudio((state) => state.generating);
   const hasModel = useStudio((state) => state.selectedModelId !== null);
-  const valid = useStudio((state) => Object.keys(generateFormErrors(state.generateForm)).length === 0);
+  const valid = useStudio(
+    (state) => Object.keys(generateFormErrors(state.generateForm, sizesInUse(state))).length === 0,
+  );
   const isTraining = useStudio((state) => state.isTraining);
   const generatePressed = useStudio((state) => state.generatePressed);
   const generateCancelled = useStudio((state) => state.generateCancelled);
