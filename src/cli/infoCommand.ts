@@ -1,31 +1,60 @@
-/** `loratory info`: what is in a safetensors file, a LoRA above all. */
+/** `loratory info`: what is in a safetensors file, a LoRA above all, and which tools take it. */
 import { Command } from 'commander';
-import { describeLora } from '../formats/lora/describe.ts';
-import { openSafetensors } from '../formats/safetensors.ts';
+import { describeLora } from '../export/describe.ts';
+import { checkTools } from '../export/toolCheck.ts';
+import { sd15Modules } from '../models/adaptable.ts';
 import { runCommand } from './exit.ts';
-import { fileSource } from './nodeFiles.ts';
+import { knownNames, openLora } from './loraFiles.ts';
 
 export function infoCommand(): Command {
   return new Command('info')
-    .description('Shows what a LoRA (or any safetensors) file holds.')
-    .argument('<file>', 'a .safetensors file')
+    .description('Shows what a LoRA (or any safetensors) file holds, and which tools take it.')
+    .argument('<file>', 'a .safetensors file or a PEFT folder')
     .option('--json', 'print JSON')
     .action((file: string, { json }: { json?: boolean }) => runCommand(() => info(file, json ?? false)));
 }
 
 async function info(path: string, json: boolean): Promise<number> {
-  const file = await openSafetensors(await fileSource(path));
-  const description = await describeLora(file);
-  if (json) {
-    process.stdout.write(`${JSON.stringify({ ...description, metadata: file.metadata }, null, 2)}\n`);
-    return 0;
+  for (const { file, adapterConfig } of await openLora(path)) {
+    const description = await describeLora(file, knownNames(), adapterConfig ? { adapterConfig } : {});
+    const tools = await checkTools(file, sd15Modules());
+    if (json) {
+      const all = { ...description, tools, metadata: file.metadata, ...(adapterConfig ? { adapterConfig } : {}) };
+      process.stdout.write(`${JSON.stringify(all, null, 2)}\n`);
+      continue;
+    }
+    const facts = Object.entries(description)
+      .filter(([, value]) => value !== null && !(Array.isArray(value) && value.length === 0))
+      .map(([key, value]) => `${key.padEnd(18)} ${shown(value)}`);
+    const verdicts = tools.map(({ tool, takes, reason }) => `  ${tool.padEnd(10)} ${takes.padEnd(7)} ${reason}`);
+    const metadata = Object.entries(file.metadata).map(([key, value]) => `  ${key} = ${readable(value)}`);
+    const config = Object.entries(adapterConfig ?? {}).map(([key, value]) => `  ${key} = ${JSON.stringify(value)}`);
+    const lines = [
+      ...facts,
+      'tools',
+      ...verdicts,
+      'metadata',
+      ...(metadata.length === 0 ? ['  none'] : metadata),
+      ...(config.length === 0 ? [] : ['adapter_config.json', ...config]),
+    ];
+    process.stdout.write(`${lines.join('\n')}\n`);
   }
-  const lines = Object.entries(description).map(
-    ([key, value]) => `${key.padEnd(14)} ${Array.isArray(value) ? value.join(', ') : String(value)}`,
-  );
-  const metadata = Object.entries(file.metadata).map(
-    ([key, value]) => `  ${key} = ${value.length > 200 ? `${value.slice(0, 200)}…` : value}`,
-  );
-  process.stdout.write(`${lines.join('\n')}\nmetadata\n${metadata.length === 0 ? '  none' : metadata.join('\n')}\n`);
   return 0;
+}
+
+function shown(value: unknown): string {
+  if (Array.isArray(value))
+    return value.length > 20 ? `${value.slice(0, 20).join(', ')}, ... (${value.length})` : value.join(', ');
+  return typeof value === 'number' && !Number.isInteger(value) ? value.toPrecision(6) : String(value);
+}
+
+/** A header's entry: records (tag frequency, bucket info) in lines, pictures by their size. */
+function readable(value: string): string {
+  if (value.startsWith('data:')) return `${value.slice(0, 40)}… (${value.length} characters)`;
+  if (!/^[[{]/.test(value)) return value;
+  try {
+    return JSON.stringify(JSON.parse(value), null, 2).replaceAll('\n', '\n    ');
+  } catch {
+    return value;
+  }
 }

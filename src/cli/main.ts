@@ -1,7 +1,10 @@
 /** The command line: the same engine as the studio's, in Node. */
 import { Command } from 'commander';
+import { convertCommand } from './convertCommand.ts';
 import { generateCommand } from './generateCommand.ts';
 import { infoCommand } from './infoCommand.ts';
+import { mergeCommand } from './mergeCommand.ts';
+import { resizeCommand } from './resizeCommand.ts';
 import { trainCommand } from './trainCommand.ts';
 
 await new Command('loratory')
@@ -10,4 +13,7 @@ await new Command('loratory')
   .addCommand(trainCommand())
   .addCommand(generateCommand())
   .addCommand(infoCommand())
+  .addCommand(convertCommand())
+  .addCommand(mergeCommand())
+  .addCommand(resizeCommand())
   .parseAsync();

@@ -1,12 +1,12 @@
 // Plan: the layers known from the configs are those of the tiny model's weight files, name for name and size for size, with all linear
-// layers and convolutions and nothing else; SD1.5 has as many as its LoCon files say.
+// layers and convolutions and nothing else; SD1.5 has as many as its LoRA files say.
 import { expect, test } from 'vitest';
 import { fixtureJson, fixtureSafetensors } from '../../tools/testing.ts';
 import type { KnownModule } from '../formats/lora/types.ts';
-import { clipModules, unetModules } from './adaptable.ts';
+import { clipModules, sd15Modules, unetModules } from './adaptable.ts';
 import { parseClipTextConfig } from './clip.ts';
 import { ConfigReader } from './config.ts';
-import { parseUNetConfig, type UNetConfig } from './unet.ts';
+import { parseUNetConfig } from './unet.ts';
 
 function config(part: string): ConfigReader {
   return new ConfigReader(part, fixtureJson(`sd15-tiny/model/${part}/config.json`) as Record<string, unknown>);
@@ -36,17 +36,11 @@ test("the text encoder's layers are those of its file", async () => {
   expect(clipModules(parseClipTextConfig(config('text_encoder'))).sort(byName)).toEqual(found.sort(byName));
 });
 
-test('SD1.5: 128 attention projections, each path once', () => {
-  const sd15: UNetConfig = {
-    ...parseUNetConfig(config('unet')),
-    blockOutChannels: [320, 640, 1280, 1280],
-    crossAttentionDim: 768,
-  };
-  const modules = unetModules(sd15);
+test('SD1.5: 128 attention projections of the UNet, 72 layers of the text encoder, each path once', () => {
+  const modules = sd15Modules();
   expect(new Set(modules.map(({ module }) => module)).size).toBe(modules.length);
   expect(modules.filter(({ module }) => /attn[12]\.to_/.test(module))).toHaveLength(128);
-  expect(modules.find(({ module }) => module === 'up_blocks.3.resnets.0.conv1')).toMatchObject({
-    inFeatures: 960,
-    outFeatures: 320,
-  });
+  expect(modules.filter(({ target }) => target === 'textEncoder')).toHaveLength(72);
+  const conv = modules.find(({ module }) => module === 'up_blocks.3.resnets.0.conv1');
+  expect(conv).toMatchObject({ inFeatures: 960, outFeatures: 320, kernelSize: 3 });
 });

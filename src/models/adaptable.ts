@@ -4,8 +4,9 @@
  */
 import { defined } from '../core/invariant.ts';
 import type { KnownModule } from '../formats/lora/types.ts';
-import type { ClipTextConfig } from './clip.ts';
-import type { UNetConfig } from './unet.ts';
+import { parseClipTextConfig, type ClipTextConfig } from './clip.ts';
+import { ConfigReader } from './config.ts';
+import { parseUNetConfig, type UNetConfig } from './unet.ts';
 
 type Layer = Required<KnownModule>;
 
@@ -106,4 +107,16 @@ export function clipModules({ hiddenLayers, hiddenSize, intermediateSize }: Clip
       layer(`${name}.mlp.fc2`, intermediateSize, hiddenSize),
     ].map((known): Layer => ({ ...known, target: 'textEncoder' }));
   });
+}
+
+/** The layers of Stable Diffusion 1.5, for files that are read without a model. */
+export function sd15Modules(): Layer[] {
+  const unet = new ConfigReader('SD1.5', { _class_name: 'UNet2DConditionModel', cross_attention_dim: 768 });
+  const text = new ConfigReader('SD1.5', {
+    hidden_size: 768,
+    num_hidden_layers: 12,
+    intermediate_size: 3072,
+    num_attention_heads: 12,
+  });
+  return [...unetModules(parseUNetConfig(unet)), ...clipModules(parseClipTextConfig(text))];
 }

@@ -24,6 +24,7 @@ import { createNoiseSchedule } from '../../schedulers/noiseSchedule.ts';
 import type { Scheduler } from '../../schedulers/types.ts';
 import { defaultAdamW, LoraTrainer, withLoss, type NoisyBatch } from '../../trainer/trainer.ts';
 import { maxAbsError, toNchw, toNhwc, type Checker } from './check.ts';
+import { replayLoraFiles } from './groups/loraFiles.ts';
 import { modulesOf, pairsOf } from './loraSets.ts';
 import type { OracleModels } from './models.ts';
 import type { GoldenTensor, OracleCase, OraclePack } from './pack.ts';
@@ -47,6 +48,7 @@ export const groups: Readonly<Record<string, GroupReplay>> = {
   schedulers: replayScheduler,
   pipeline: replayPipeline,
   'lora-forward': replayLoraForward,
+  'lora-files': replayLoraFiles,
   'lora-grad': replayLoraGrad,
   train: replayTrain,
   preprocess: replayPreprocess,

@@ -156,7 +156,7 @@ const LEGACY_START = 0x100000;
 const LEGACY_BYTES = 0x10000;
 
 /**
- * `metadata` with the hashes that sd-scripts adds. sshs_model_hash is the SHA-256 of all tensor bytes, which no edit of the header changes;
+ * `metadata` with the hashes that sd-scripts adds, and ModelSpec's. sshs_model_hash is the SHA-256 of all tensor bytes, which no edit of the header changes;
  * sshs_legacy_hash covers 64 KiB of the file as it would be with the `ss_*` entries alone, so that edits of the others keep it too.
  */
 export function withHashes(
@@ -167,9 +167,12 @@ export function withHashes(
   const bytes = encodeSafetensors(tensors, Object.fromEntries(training));
   const dataStart = 8 + Number(new DataView(bytes.buffer).getBigUint64(0, true));
   const legacy = bytesToHex(sha256(bytes.subarray(LEGACY_START, LEGACY_START + LEGACY_BYTES)));
+  const hash = bytesToHex(sha256(bytes.subarray(dataStart)));
   return {
     ...metadata,
-    sshs_model_hash: bytesToHex(sha256(bytes.subarray(dataStart))),
+    // ModelSpec's hash is the same, of a file that says what it is.
+    ...('modelspec.sai_model_spec' in metadata ? { 'modelspec.hash_sha256': `0x${hash}` } : {}),
+    sshs_model_hash: hash,
     sshs_legacy_hash: legacy.slice(0, 8),
   };
 }

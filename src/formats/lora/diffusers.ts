@@ -1,0 +1,35 @@
+/**
+ * diffusers' form as its save_lora_weights writes it (0.20 and later): dotted paths, no alphas. Older versions know no alpha outside of
+ * kohya's form, so alpha / rank is multiplied into the up matrix, and every version reads the same adapter.
+ */
+import { float32ToFloat16 } from '../../core/float16.ts';
+import { encodeSafetensors, type TensorToWrite } from '../safetensors.ts';
+import { requireFinite } from './readLayer.ts';
+import type { LoraModule } from './types.ts';
+import { withHashes } from './metadata.ts';
+
+const NAMES = {
+  unet: { prefix: 'unet', branch: 'lora' },
+  textEncoder: { prefix: 'text_encoder', branch: 'lora_linear_layer' },
+} as const;
+
+/** The bytes of a diffusers file. Throws LoraFileError `not-finite` if a weight is no finite number. */
+export function writeDiffusersLora(
+  modules: readonly LoraModule[],
+  metadata: Readonly<Record<string, string>>,
+  dtype: 'F16' | 'F32',
+): Uint8Array<ArrayBuffer> {
+  const tensors = modules.flatMap((module): TensorToWrite[] => {
+    const { target, down, up, rank, alpha, inFeatures, outFeatures, kernel } = module;
+    requireFinite('The adapter', module.module, [[alpha], down, up]);
+    const scaled = alpha === rank ? up : up.map((value) => (value * alpha) / rank);
+    const { prefix, branch } = NAMES[target];
+    const name = `${prefix}.${module.module}.${branch}`;
+    const values = (data: Float32Array): ArrayBufferView => (dtype === 'F16' ? float32ToFloat16(data) : data);
+    return [
+      { name: `${name}.down.weight`, dtype, shape: [rank, inFeatures, ...(kernel ?? [])], data: values(down) },
+      { name: `${name}.up.weight`, dtype, shape: [outFeatures, rank, ...(kernel ? [1, 1] : [])], data: values(scaled) },
+    ];
+  });
+  return encodeSafetensors(tensors, withHashes(tensors, { format: 'pt', ...metadata }));
+}
