@@ -1,4 +1,5 @@
-/** Numbers as a person reads them. */
+/** Numbers and names as a person reads them. */
+import { demoModel } from '../core/demoModel.ts';
 
 /** `1.7 GB`, `640 MB`, `12 kB`: decimal units, as disks and downloads are sold. */
 export function formatBytes(bytes: number): string {
@@ -57,5 +58,6 @@ export function formatDate(epochMs: number, now: Date = new Date()): string {
 
 /** The last part of a Hub id: `stable-diffusion-v1-5`. */
 export function shortModelName(id: string): string {
+  if (id === demoModel.id) return 'Demo model';
   return id.slice(id.lastIndexOf('/') + 1);
 }

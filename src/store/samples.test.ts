@@ -6,7 +6,7 @@ import type { StudioClient } from '../worker/client.ts';
 import type { DatasetImage, ListedModel, Requests } from '../worker/protocol.ts';
 import { createStudioStore } from './createStudioStore.ts';
 import { presetInForm } from './modelDefaults.ts';
-import { samplePromptsOf } from './training.ts';
+import { runNameOf, samplePromptsOf } from './training.ts';
 
 const index = {
   sets: [
@@ -91,6 +91,7 @@ test('into an empty dataset: files with captions, trigger, prompts and preset; U
   expect(added[0]?.captions).toEqual({ 'ink-owl': 'ink drawing of an owl', 'ink-bee': 'ink drawing of a bee' });
   const state = store.getState();
   expect(state.triggerWord).toBe('inky');
+  expect(runNameOf(state)).toBe('Ink');
   expect(samplePromptsOf(state)).toEqual([
     { prompt: 'ink drawing of a cat', seed: 42 },
     { prompt: 'ink drawing of a pear', seed: 43 },
@@ -102,7 +103,7 @@ test('into an empty dataset: files with captions, trigger, prompts and preset; U
   expect(toast?.title).toBe('“Ink” added');
   toast?.action?.run();
   await vi.waitFor(() => expect(removed).toEqual([['ink-owl', 'ink-bee']]));
-  expect(store.getState()).toMatchObject({ triggerWord: '', editedPrompts: null });
+  expect(store.getState()).toMatchObject({ triggerWord: '', editedPrompts: null, editedRunName: null });
 });
 
 test('beside the person’s images it changes nothing else; replacing puts those aside', async () => {

@@ -40,7 +40,7 @@ export interface SamplesSlice {
   /** The set that is being fetched. */
   readonly sampleSetLoading: string | null;
   readonly samplesNeeded: () => Promise<void>;
-  /** Adds a set to the images, or puts those aside first. Into an empty set it brings its trigger, prompts and preset too. */
+  /** Adds a set to the images, or puts those aside first. Into an empty set it brings its trigger, prompts, name and preset too. */
   readonly sampleSetChosen: (id: string, how: 'add' | 'replace') => Promise<void>;
   /** The demo model, with the first sample set unless there are images, in front of the Start button. */
   readonly demoTried: () => Promise<void>;
@@ -91,16 +91,19 @@ export function createSamplesSlice(context: SliceContext): SamplesSlice {
   const { set, get } = context;
   let asked: Promise<void> | null = null;
 
-  /** Trigger word, prompts and preset of a set; returns what brings back those that were there. */
-  const takeOver = ({ trigger, samplePrompts, preset }: SampleSet): (() => void) => {
-    const { triggerWord, editedPrompts } = get();
+  /** Trigger word, prompts, name and preset of a set; returns what brings back those that were there. */
+  const takeOver = ({ title, trigger, samplePrompts, preset }: SampleSet): (() => void) => {
+    const { triggerWord, editedPrompts, editedRunName } = get();
     const prompts: SamplePrompt[] = samplePrompts.map((prompt, i) => ({ prompt, seed: firstSeed + i }));
     get().triggerWordEdited(trigger);
     get().samplePromptsEdited(prompts);
     get().presetChosen(preset);
+    const isSuggested = editedRunName === null || get().sampleSets?.some((each) => each.title === editedRunName);
+    if (isSuggested === true) get().runNameEdited(title);
     return () => {
       get().triggerWordEdited(triggerWord);
       get().samplePromptsEdited(editedPrompts);
+      get().runNameEdited(editedRunName);
     };
   };
 

@@ -17,7 +17,7 @@ export async function decodeInBrowser(file: Blob): Promise<RgbImage> {
 
 const thumbnailSide = 256;
 
-/** A small JPEG over white, at most 256 px on its longer side. */
+/** A small picture over white, at most 256 px on its longer side: a JPEG, or a PNG where the image was no larger than that. */
 export async function thumbnailOf(image: RgbImage): Promise<Blob> {
   const { width, height, data } = image;
   const full = context2d(width, height);
@@ -31,7 +31,9 @@ export async function thumbnailOf(image: RgbImage): Promise<Blob> {
   const small = context2d(Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale)));
   small.imageSmoothingQuality = 'high';
   small.drawImage(full.canvas, 0, 0, small.canvas.width, small.canvas.height);
-  return small.canvas.convertToBlob({ type: 'image/jpeg', quality: 0.85 });
+  // JPEG would smear drawings of few pixels, and save nothing.
+  const type = scale === 1 ? 'image/png' : 'image/jpeg';
+  return small.canvas.convertToBlob({ type, quality: 0.85 });
 }
 
 function context2d(width: number, height: number): OffscreenCanvasRenderingContext2D {

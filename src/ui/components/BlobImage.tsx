@@ -6,6 +6,9 @@ interface BlobImageProps {
   readonly className?: string;
 }
 
+/** Pictures up to this many pixels wide look out of focus when they are shown large and smoothed; base.css sees to them. */
+const tinyWidth = 96;
+
 /** A picture that lies in memory or in the browser's storage. Its address lives exactly as long as it is shown. */
 export function BlobImage({ blob, alt, className }: BlobImageProps) {
   const show = useCallback(
@@ -16,5 +19,15 @@ export function BlobImage({ blob, alt, className }: BlobImageProps) {
     },
     [blob],
   );
-  return <img ref={show} className={className} alt={alt} draggable={false} />;
+  return (
+    <img
+      ref={show}
+      className={className}
+      alt={alt}
+      draggable={false}
+      onLoad={({ currentTarget }) =>
+        currentTarget.toggleAttribute('data-tiny', currentTarget.naturalWidth <= tinyWidth)
+      }
+    />
+  );
 }

@@ -7,6 +7,7 @@ import type { DatasetImage } from '../../worker/protocol.ts';
 import { BlobImage } from '../components/BlobImage.tsx';
 import { TextField } from '../components/Field.tsx';
 import { ProgressBar } from '../components/ProgressBar.tsx';
+import { SampleSets } from '../components/SampleSets.tsx';
 import { useElapsed } from '../hooks/useElapsed.ts';
 import { useStudio } from '../StudioContext.tsx';
 
@@ -196,6 +197,12 @@ export function ImagesRoom() {
               </li>
             </ul>
           </section>
+          {images.length > 0 && (
+            <section className="group">
+              <h2>Sample sets</h2>
+              <SampleSets compact />
+            </section>
+          )}
         </div>
         <div className="inspector-foot">
           <p className="foot-fact">
@@ -258,6 +265,12 @@ export function ImagesRoom() {
               {allSelected ? 'Select none' : 'Select all'}
             </button>
           </div>
+        )}
+        {images.length === 0 && loaded && (
+          <section className="samples-offer" aria-labelledby="samples-title">
+            <h2 id="samples-title">No images at hand? Begin with these</h2>
+            <SampleSets />
+          </section>
         )}
         <AddingProgress />
         <RefusedFiles />

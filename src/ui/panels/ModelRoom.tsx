@@ -6,21 +6,24 @@ import {
   HardDrive,
   Lock,
   MonitorCheck,
+  Play,
   Sparkles,
   Trash2,
   X,
 } from 'lucide-react';
-import { type FormEvent, useState } from 'react';
+import { type FormEvent, useEffect, useState } from 'react';
+import { demoModel } from '../../core/demoModel.ts';
 import { formatBytes, formatDate, formatEta, plural, shortModelName } from '../../store/format.ts';
 import { defaultEndpoint, explainEndpoint, parseHubId } from '../../store/hubId.ts';
 import { downloadEta } from '../../store/model.ts';
-import type { StoredModel } from '../../worker/protocol.ts';
+import type { ListedModel } from '../../worker/protocol.ts';
 import { ConfirmDialog } from '../components/ConfirmDialog.tsx';
 import { ErrorNote } from '../components/ErrorNote.tsx';
 import { Field, TextField } from '../components/Field.tsx';
 import { Info } from '../components/Info.tsx';
 import { NoiseArt } from '../components/NoiseArt.tsx';
 import { ProgressBar } from '../components/ProgressBar.tsx';
+import { SampleThumbs } from '../components/SampleSets.tsx';
 import { useStudio } from '../StudioContext.tsx';
 
 const curated = {
@@ -36,8 +39,47 @@ const promises = [
   { icon: Sparkles, text: 'Works with the tools you know' },
 ];
 
+/** The model that comes with the page: from nothing to the Start button in one click. */
+function DemoCard() {
+  const listed = useStudio((state) => state.models.some(({ id }) => id === demoModel.id));
+  const selected = useStudio((state) => state.selectedModelId === demoModel.id);
+  const firstSet = useStudio((state) => state.sampleSets?.[0]);
+  const imageCount = useStudio((state) => state.images.length);
+  const isTraining = useStudio((state) => state.isTraining);
+  const samplesNeeded = useStudio((state) => state.samplesNeeded);
+  const demoTried = useStudio((state) => state.demoTried);
+  useEffect(() => void (listed && samplesNeeded()), [listed, samplesNeeded]);
+  if (!listed) return null;
+  return (
+    <section className={selected ? 'card choice choice-selected' : 'card choice'} aria-labelledby="demo-title">
+      <p className="eyebrow">Comes with the page, nothing to download</p>
+      <h2 id="demo-title">Demo model</h2>
+      <p className="choice-about">
+        A small model of emoji drawings, 64 pixels wide. See what training a LoRA is like, from images to file, before
+        you fetch a big one.
+      </p>
+      {firstSet !== undefined && <SampleThumbs set={firstSet} count={7} />}
+      <div className="choice-foot">
+        <button
+          type="button"
+          className="button button-primary button-large"
+          disabled={isTraining}
+          onClick={() => void demoTried()}
+        >
+          <Play size={14} fill="currentColor" aria-hidden="true" /> Try it now
+        </button>
+        <span className="choice-note">
+          {imageCount === 0 && firstSet !== undefined && `with ${firstSet.images.length} sample images`}
+          {imageCount > 0 && `with ${plural(imageCount, 'image')} of yours`}
+        </span>
+      </div>
+    </section>
+  );
+}
+
 function CuratedCard() {
   const stored = useStudio((state) => state.models.some(({ id }) => id === curated.id));
+  const hasDemo = useStudio((state) => state.models.some(({ isBuiltIn }) => isBuiltIn));
   const selected = useStudio((state) => state.selectedModelId === curated.id);
   const busy = useStudio((state) => state.download !== null);
   const interrupted = useStudio((state) => state.interruptedModelId === curated.id);
@@ -45,7 +87,7 @@ function CuratedCard() {
   const modelSelected = useStudio((state) => state.modelSelected);
   return (
     <section className={selected ? 'card choice choice-selected' : 'card choice'} aria-labelledby="curated-title">
-      <p className="eyebrow">Recommended</p>
+      <p className="eyebrow">Recommended for your own pictures</p>
       <h2 id="curated-title">{curated.name}</h2>
       <p className="choice-about">{curated.about}</p>
       <p className="choice-id">{curated.id}</p>
@@ -57,7 +99,7 @@ function CuratedCard() {
         ) : (
           <button
             type="button"
-            className="button button-primary button-large"
+            className={hasDemo ? 'button button-large' : 'button button-primary button-large'}
             disabled={busy}
             onClick={() => (stored ? modelSelected(curated.id) : void modelDownloadRequested(curated.id))}
           >
@@ -75,6 +117,7 @@ function HubCard() {
   const [text, setText] = useState('');
   const [advanced, setAdvanced] = useState(false);
   const [touched, setTouched] = useState(false);
+  const hasDemo = useStudio((state) => state.models.some(({ isBuiltIn }) => isBuiltIn));
   const endpoint = useStudio((state) => state.endpoint);
   const token = useStudio((state) => state.accessToken);
   const busy = useStudio((state) => state.download !== null);
@@ -90,9 +133,11 @@ function HubCard() {
     else if (id !== null) void modelDownloadRequested(id);
   };
   return (
-    <section className="card choice" aria-labelledby="hub-title">
-      <p className="eyebrow">Any other</p>
-      <h2 id="hub-title">A model from the Hub</h2>
+    <section className={hasDemo ? 'card choice choice-wide' : 'card choice'} aria-labelledby="hub-title">
+      <div>
+        <p className="eyebrow">Any other</p>
+        <h2 id="hub-title">A model from the Hub</h2>
+      </div>
       <form className="hub-form" onSubmit={submit} noValidate>
         <Field
           label="Hub id"
@@ -112,7 +157,7 @@ function HubCard() {
                 spellCheck={false}
                 onChange={(event) => setText(event.target.value)}
               />
-              <button type="submit" className="button button-primary" disabled={busy}>
+              <button type="submit" className={hasDemo ? 'button' : 'button button-primary'} disabled={busy}>
                 Load
               </button>
             </div>
@@ -181,11 +226,9 @@ function DownloadCard() {
   );
 }
 
-function StoredRow({ model }: { readonly model: StoredModel }) {
+function StoredRow({ model }: { readonly model: ListedModel }) {
   const selected = useStudio((state) => state.selectedModelId === model.id);
   const modelSelected = useStudio((state) => state.modelSelected);
-  const modelDeleteConfirmed = useStudio((state) => state.modelDeleteConfirmed);
-  const locked = useStudio((state) => state.isTraining && state.selectedModelId === model.id);
   return (
     <li className={selected ? 'stored stored-selected' : 'stored'}>
       <button
@@ -198,24 +241,35 @@ function StoredRow({ model }: { readonly model: StoredModel }) {
         <span className="radio" aria-hidden="true" />
         <span className="stored-name">
           <strong>{shortModelName(model.id)}</strong>
-          <span>{model.id}</span>
+          <span>{model.isBuiltIn ? 'comes with the page' : model.id}</span>
         </span>
       </button>
       {selected && <span className="tag">In use</span>}
-      <span className="stored-size" title={`Version ${model.revision.slice(0, 8)}, saved ${formatDate(model.savedAt)}`}>
+      <span
+        className="stored-size"
+        title={`Version ${model.revision.slice(0, 8)}${model.isBuiltIn ? '' : `, saved ${formatDate(model.savedAt)}`}`}
+      >
         {formatBytes(model.bytes)}
       </span>
-      <ConfirmDialog
-        title={`Delete ${shortModelName(model.id)}?`}
-        detail={`This frees ${formatBytes(model.bytes)}. Your runs stay, but to use them again the model must be downloaded once more.`}
-        confirmLabel="Delete model"
-        onConfirm={() => void modelDeleteConfirmed(model.id)}
-      >
-        <button type="button" className="icon-button" aria-label={`Delete ${model.id}`} disabled={locked}>
-          <Trash2 size={15} aria-hidden="true" />
-        </button>
-      </ConfirmDialog>
+      {!model.isBuiltIn && <DeleteModel model={model} />}
     </li>
+  );
+}
+
+function DeleteModel({ model }: { readonly model: ListedModel }) {
+  const modelDeleteConfirmed = useStudio((state) => state.modelDeleteConfirmed);
+  const locked = useStudio((state) => state.isTraining && state.selectedModelId === model.id);
+  return (
+    <ConfirmDialog
+      title={`Delete ${shortModelName(model.id)}?`}
+      detail={`This frees ${formatBytes(model.bytes)}. Your runs stay, but to use them again the model must be downloaded once more.`}
+      confirmLabel="Delete model"
+      onConfirm={() => void modelDeleteConfirmed(model.id)}
+    >
+      <button type="button" className="icon-button" aria-label={`Delete ${model.id}`} disabled={locked}>
+        <Trash2 size={15} aria-hidden="true" />
+      </button>
+    </ConfirmDialog>
   );
 }
 
@@ -241,7 +295,10 @@ export function ModelRoom() {
   const interrupted = useStudio((state) => state.interruptedModelId);
   const downloading = useStudio((state) => state.download !== null);
   const selectedModelId = useStudio((state) => state.selectedModelId);
-  const isFirstVisit = useStudio((state) => state.modelsLoaded && state.models.length === 0 && state.download === null);
+  const hasDownloads = useStudio((state) => state.models.some(({ isBuiltIn }) => !isBuiltIn));
+  const isFirstVisit = useStudio(
+    (state) => state.modelsLoaded && !hasDownloads && state.runs.length === 0 && state.download === null,
+  );
   const modelDownloadRequested = useStudio((state) => state.modelDownloadRequested);
   const roomOpened = useStudio((state) => state.roomOpened);
   return (
@@ -289,10 +346,11 @@ export function ModelRoom() {
           </div>
         )}
         <div className="choices">
+          <DemoCard />
           <CuratedCard />
           <HubCard />
         </div>
-        {models.length > 0 && (
+        {hasDownloads && (
           <section className="card stored-card" aria-label="Stored models">
             <div className="card-head">
               <h3>In this browser</h3>
@@ -308,7 +366,11 @@ export function ModelRoom() {
         )}
         {selectedModelId !== null && (
           <div className="page-next">
-            <button type="button" className="button button-primary button-large" onClick={() => roomOpened('images')}>
+            <button
+              type="button"
+              className={isFirstVisit ? 'button button-large' : 'button button-primary button-large'}
+              onClick={() => roomOpened('images')}
+            >
               Continue to images <ArrowRight size={15} aria-hidden="true" />
             </button>
           </div>

@@ -1,6 +1,6 @@
 import { Camera, Check, Circle, Download, Pause, Play, Square, Wand } from 'lucide-react';
 import { type ReactNode, useEffect } from 'react';
-import { formatBytes, formatEta, formatSpeed, plural } from '../../store/format.ts';
+import { formatBytes, formatEta, formatSpeed, plural, shortModelName } from '../../store/format.ts';
 import type { SampleRow } from '../../worker/protocol.ts';
 import { ErrorNote } from '../components/ErrorNote.tsx';
 import { Info } from '../components/Info.tsx';
@@ -266,7 +266,7 @@ function BeforeFirstRun() {
         <ReadyCheck
           done={modelId !== null}
           label="Model"
-          detail={modelId ?? 'none yet'}
+          detail={modelId === null ? 'none yet' : shortModelName(modelId)}
           onOpen={() => roomOpened('model')}
         />
         <ReadyCheck
