@@ -4,13 +4,13 @@ import { basename, dirname } from 'node:path';
 import { Command, Option } from 'commander';
 import { readAdapterFile } from '../export/runFile.ts';
 import { encodePng } from '../formats/png.ts';
-import { openDiffusionModel } from '../models/repository.ts';
 import { SCHEDULER_NAMES, type SchedulerName } from '../schedulers/index.ts';
 import { ImageGenerator } from '../session/generation.ts';
 import { adaptableModules } from '../session/training.ts';
 import { runCommand } from './exit.ts';
-import { FileNotFoundError, folderTree } from './nodeFiles.ts';
+import { FileNotFoundError } from './nodeFiles.ts';
 import { openNodeGpu } from './nodeGpu.ts';
+import { imageSizeOf, modelHelp, openModel } from './openModel.ts';
 import { loraOption, real, whole, type LoraOption } from './options.ts';
 import { Progress } from './progress.ts';
 
@@ -23,15 +23,15 @@ interface GenerateFlags {
   readonly steps: number;
   readonly guidance: number;
   readonly scheduler: SchedulerName;
-  readonly width: number;
-  readonly height: number;
+  readonly width?: number;
+  readonly height?: number;
   readonly out: string;
 }
 
 export function generateCommand(): Command {
   return new Command('generate')
     .description('Draws a picture from a prompt.')
-    .requiredOption('--model <dir>', 'folder of a Stable Diffusion 1.5 model in diffusers layout')
+    .requiredOption('--model <dir>', modelHelp)
     .requiredOption('--prompt <text>', 'what to draw')
     .requiredOption('--out <png>', 'the PNG file to write')
     .option('--negative <text>', 'what to stay away from', '')
@@ -40,13 +40,13 @@ export function generateCommand(): Command {
     .option('--steps <n>', 'denoising steps', whole, 20)
     .option('--guidance <n>', 'guidance scale: how closely to follow the prompt', real, 7.5)
     .addOption(new Option('--scheduler <name>', 'sampler').choices([...SCHEDULER_NAMES]).default('ddim'))
-    .option('--width <px>', 'width of the picture', whole, 512)
-    .option('--height <px>', 'height of the picture', whole, 512)
+    .option('--width <px>', 'width of the picture; as the model, if not given', whole)
+    .option('--height <px>', 'height of the picture; as the model, if not given', whole)
     .action((flags: GenerateFlags) => runCommand(() => generate(flags)));
 }
 
 async function generate(flags: GenerateFlags): Promise<number> {
-  const model = await openDiffusionModel(await folderTree(flags.model));
+  const model = await openModel(flags.model);
   const loras = [];
   for (const { path, weight } of flags.lora) {
     const bytes = await readFile(path).catch(() => {
@@ -77,8 +77,8 @@ async function generate(flags: GenerateFlags): Promise<number> {
         seed: flags.seed,
         numInferenceSteps: flags.steps,
         guidanceScale: flags.guidance,
-        width: flags.width,
-        height: flags.height,
+        width: flags.width ?? imageSizeOf(model),
+        height: flags.height ?? imageSizeOf(model),
         scheduler: flags.scheduler,
         loras,
       },

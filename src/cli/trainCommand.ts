@@ -4,15 +4,14 @@ import { basename, dirname, extname, join } from 'node:path';
 import { Command, Option } from 'commander';
 import { encodePng } from '../formats/png.ts';
 import { adapterFile } from '../export/runFile.ts';
-import { openDiffusionModel } from '../models/repository.ts';
-import { presets } from '../core/presets.ts';
+import { type PresetKind, presetNameFor, presets } from '../core/presets.ts';
 import { TrainControl } from '../session/control.ts';
 import { trainLora } from '../session/training.ts';
 import type { TrainOptions } from '../worker/protocol.ts';
 import { runCommand } from './exit.ts';
 import { imageGrid } from './grid.ts';
-import { folderTree } from './nodeFiles.ts';
 import { openNodeGpu } from './nodeGpu.ts';
+import { imageSizeOf, modelHelp, openModel } from './openModel.ts';
 import { real, repeated, whole } from './options.ts';
 import { formatDuration, Progress } from './progress.ts';
 import { openTrainingFolder } from './trainingFolder.ts';
@@ -21,8 +20,8 @@ interface TrainFlags {
   readonly model: string;
   readonly images: string;
   readonly out: string;
-  readonly preset: 'style' | 'character';
-  readonly resolution: number;
+  readonly preset: PresetKind;
+  readonly resolution?: number;
   readonly rank?: number;
   readonly alpha?: number;
   readonly lr?: number;
@@ -42,15 +41,18 @@ interface TrainFlags {
 export function trainCommand(): Command {
   return new Command('train')
     .description('Trains a LoRA on a folder of pictures; captions are read from .txt files beside them.')
-    .requiredOption('--model <dir>', 'folder of a Stable Diffusion 1.5 model in diffusers layout')
+    .requiredOption('--model <dir>', modelHelp)
     .requiredOption('--images <dir>', 'folder of pictures with captions in .txt files of the same name')
     .requiredOption('--out <file>', 'the .safetensors file to write')
     .addOption(
-      new Option('--preset <name>', 'defaults for rank, alpha and steps')
+      new Option(
+        '--preset <name>',
+        'defaults for rank, alpha, steps and so on; the demo model has its own of each name',
+      )
         .choices(['style', 'character'])
         .default('style'),
     )
-    .option('--resolution <px>', 'side of the square that pictures are cropped to', whole, 512)
+    .option('--resolution <px>', 'side of the square that pictures are cropped to; as the model, if not given', whole)
     .option('--rank <n>', 'rank of the LoRA', whole)
     .option('--alpha <n>', 'strength is alpha / rank', real)
     .option('--lr <n>', 'learning rate', real)
@@ -69,10 +71,11 @@ export function trainCommand(): Command {
 }
 
 async function train(flags: TrainFlags): Promise<number> {
-  const preset = presets[flags.preset];
+  const model = await openModel(flags.model);
+  const preset = presets[presetNameFor(flags.model, flags.preset)];
   const seed = flags.seed ?? preset.seed;
   const options: TrainOptions = {
-    resolution: flags.resolution,
+    resolution: flags.resolution ?? imageSizeOf(model),
     rank: flags.rank ?? preset.rank,
     alpha: flags.alpha ?? preset.alpha,
     learningRate: flags.lr ?? preset.learningRate,
@@ -94,7 +97,6 @@ async function train(flags: TrainFlags): Promise<number> {
       `No caption for ${uncaptioned.join(', ')}: put the text into a .txt file of the same name. Training goes on with ${flags.trigger ? 'the trigger word alone' : 'an empty caption'}.`,
     );
   }
-  const model = await openDiffusionModel(await folderTree(flags.model));
   if (flags.samples) await mkdir(flags.samples, { recursive: true });
   await mkdir(dirname(flags.out), { recursive: true });
   const name = basename(flags.out, extname(flags.out));
