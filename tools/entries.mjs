@@ -4,5 +4,6 @@ export const entries = {
   oracle: 'src/cli/oracle.ts',
   hub: 'tools/hub/main.ts',
   bench: 'bench/main.ts',
+  fuzz: 'tools/fuzz/main.ts',
   'demo-measure': 'tools/demo-model/measure.ts',
 };

@@ -1,5 +1,6 @@
 /** The command line: the same engine as the studio's, in Node. */
 import { Command } from 'commander';
+import { bakeCommand } from './bakeCommand.ts';
 import { convertCommand } from './convertCommand.ts';
 import { generateCommand } from './generateCommand.ts';
 import { infoCommand } from './infoCommand.ts';
@@ -16,4 +17,5 @@ await new Command('loratory')
   .addCommand(convertCommand())
   .addCommand(mergeCommand())
   .addCommand(resizeCommand())
+  .addCommand(bakeCommand())
   .parseAsync();

@@ -180,26 +180,34 @@ function integers(file: string, name: string, dtype: Dtype, bytes: Uint8Array<Ar
   }
 }
 
-/** A tensor to be written: `data` holds exactly the bytes that dtype and shape call for, little-endian, row-major. */
-export interface TensorToWrite {
+/** A tensor of a file to be written, without its values. */
+export interface TensorPlan {
   readonly name: string;
   readonly dtype: Dtype;
   readonly shape: readonly number[];
+}
+
+/** A tensor to be written: `data` holds exactly the bytes that dtype and shape call for, little-endian, row-major. */
+export interface TensorToWrite extends TensorPlan {
   readonly data: ArrayBufferView;
 }
 
 const byText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
+function byteLengthOf({ dtype, shape }: TensorPlan): number {
+  return shape.reduce((product, size) => product * size, DTYPE_BYTES[dtype]);
+}
+
 /**
- * The bytes of a safetensors file. The same tensors and metadata always give the same bytes: tensors lie by dtype (widest first, as
- * the reference writer has it, which keeps them aligned), then by name; metadata by key; the header is padded to 8 with spaces.
+ * The beginning of a file (length and header) and its tensors in the order in which their bytes must follow: by dtype (widest first, as
+ * the reference writer has it, which keeps them aligned), then by name. Metadata lies by key; the header is padded to 8 with spaces.
  */
-export function encodeSafetensors(
-  tensors: readonly TensorToWrite[],
+export function planSafetensors<T extends TensorPlan>(
+  tensors: readonly T[],
   metadata: Readonly<Record<string, string>> = {},
-): Uint8Array<ArrayBuffer> {
+): { readonly head: Uint8Array<ArrayBuffer>; readonly order: readonly T[]; readonly dataBytes: number } {
   const rank = Object.keys(DTYPE_BYTES);
-  const sorted = [...tensors].sort((a, b) => rank.indexOf(a.dtype) - rank.indexOf(b.dtype) || byText(a.name, b.name));
+  const order = [...tensors].sort((a, b) => rank.indexOf(a.dtype) - rank.indexOf(b.dtype) || byText(a.name, b.name));
   const fields: string[] = [];
   const keys = Object.keys(metadata).sort(byText);
   if (keys.length > 0) {
@@ -208,29 +216,40 @@ export function encodeSafetensors(
   }
   let end = 0;
   const seen = new Set(['__metadata__']);
-  for (const { name, dtype, shape, data } of sorted) {
-    const expected = shape.reduce((product, size) => product * size, DTYPE_BYTES[dtype]);
-    invariant(data.byteLength === expected, 'A tensor has the bytes of its shape', {
+  for (const tensor of order) {
+    const { name, dtype, shape } = tensor;
+    const bytes = byteLengthOf(tensor);
+    invariant(!seen.has(name), 'Tensor names are unique and none is __metadata__', { name });
+    seen.add(name);
+    const offsets = `[${end},${end + bytes}]`;
+    fields.push(`${JSON.stringify(name)}:{"dtype":"${dtype}","shape":[${shape.join(',')}],"data_offsets":${offsets}}`);
+    end += bytes;
+  }
+  const json = new TextEncoder().encode(`{${fields.join(',')}}`);
+  const headerBytes = Math.ceil(json.length / 8) * 8;
+  const head = new Uint8Array(8 + headerBytes).fill(0x20, 8);
+  new DataView(head.buffer).setBigUint64(0, BigInt(headerBytes), true);
+  head.set(json, 8);
+  return { head, order, dataBytes: end };
+}
+
+/** The bytes of a safetensors file. The same tensors and metadata always give the same bytes. */
+export function encodeSafetensors(
+  tensors: readonly TensorToWrite[],
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array<ArrayBuffer> {
+  const { head, order, dataBytes } = planSafetensors(tensors, metadata);
+  const bytes = new Uint8Array(head.length + dataBytes);
+  bytes.set(head);
+  let at = head.length;
+  for (const tensor of order) {
+    const { name, dtype, shape, data } = tensor;
+    invariant(data.byteLength === byteLengthOf(tensor), 'A tensor has the bytes of its shape', {
       name,
       dtype,
       shape,
       bytes: data.byteLength,
     });
-    invariant(!seen.has(name), 'Tensor names are unique and none is __metadata__', { name });
-    seen.add(name);
-    const offsets = `[${end},${end + expected}]`;
-    fields.push(`${JSON.stringify(name)}:{"dtype":"${dtype}","shape":[${shape.join(',')}],"data_offsets":${offsets}}`);
-    end += expected;
-  }
-  const json = new TextEncoder().encode(`{${fields.join(',')}}`);
-  const headerBytes = Math.ceil(json.length / 8) * 8;
-
-  const bytes = new Uint8Array(8 + headerBytes + end);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(headerBytes), true);
-  bytes.fill(0x20, 8, 8 + headerBytes);
-  bytes.set(json, 8);
-  let at = 8 + headerBytes;
-  for (const { data } of sorted) {
     bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
     at += data.byteLength;
   }
