@@ -42,11 +42,18 @@ interface Approximation {
 const oversampling = 8;
 const powerIterations = 3;
 
-/** Adds up `inputs`, each times its weight. `rank`: the largest that a layer may have; null keeps all of it. */
+/**
+ * Adds up `inputs`, each times its weight. `rank`: the largest that a layer may have; null keeps all of it.
+ *
+ * @throws {CombineError} for DoRA, and for changes of full rank where no rank is given.
+ */
 export function combineLoras(
   inputs: readonly { readonly lora: Lora; readonly weight: number }[],
   rank: number | null,
 ): Combined {
+  if (rank !== null && !(Number.isInteger(rank) && rank >= 1)) {
+    throw new CombineError(`The rank is ${rank}.`, 'It must be a whole number from 1 on.', { rank });
+  }
   const parts = new Map<string, { change: WeightChange; weight: number }[]>();
   for (const { lora, weight } of inputs) {
     for (const change of [...lora.modules.map(asWeightChange), ...lora.changes]) {
@@ -113,7 +120,7 @@ function scaledProduct(change: WeightChange, weight: number, rank: number | null
   if (magnitude) {
     throw new CombineError(
       `${module} is a DoRA: what it does depends on the model's weights, so it is no sum of low-rank pairs.`,
-      'Bake it into a model instead (loratory bake).',
+      'Bake it into a model instead.',
       { module },
     );
   }
@@ -129,7 +136,7 @@ function scaledProduct(change: WeightChange, weight: number, rank: number | null
   if (rank === null) {
     throw new CombineError(
       `${module} is a change of full rank, which is no sum of low-rank pairs.`,
-      'Say to which rank it should be brought (--rank).',
+      'Say to which rank it should be brought.',
       { module },
     );
   }

@@ -9,6 +9,7 @@ import { withHashes } from './metadata.ts';
 import { arraysOf, requireFinite } from './readLayer.ts';
 import { readLora } from './readLora.ts';
 import {
+  FORM_NAMES,
   type KnownModule,
   type LoraFile,
   LoraFileError,
@@ -32,7 +33,7 @@ export async function readKohyaLora(
 ): Promise<LoraFile> {
   const lora = await readLora(file, knownModules);
   if (lora.form !== 'kohya')
-    throw new LoraFileError(file.fileName, 'not-lora', `is a LoRA of ${lora.form}'s form, not kohya's`);
+    throw new LoraFileError(file.fileName, 'not-lora', `is a LoRA of ${FORM_NAMES[lora.form]}, not kohya's`);
   return lora;
 }
 

@@ -220,7 +220,7 @@ describe('LoRA files that cannot be used', () => {
     const sdxl = encodeSafetensors([DOWN, UP], { ss_base_model_version: 'sdxl_base_v1-0' });
     expect(((await refused(await openSafetensors(bytesSource('x', sdxl)))) as LoraFileError).reason).toBe('sdxl');
     await expect(readKohyaLora(await load('diffusers/unet'), known)).rejects.toThrow(
-      "is a LoRA of diffusers's form, not kohya's",
+      "is a LoRA of diffusers' form, not kohya's",
     );
   });
 });
@@ -363,6 +363,50 @@ describe('writing LoRA files', () => {
     expect(Object.keys(trainingMetadata(modules, { ...FACTS, triggerWord: '' }))).not.toContain(
       'modelspec.trigger_phrase',
     );
+  });
+
+  it("fills every entry of kohya's header that a run may know", async () => {
+    const { modules } = await readLora(await load('kohya/unet_te'), known);
+    const metadata = trainingMetadata(modules, {
+      ...FACTS,
+      textEncoderLearningRate: 5e-5,
+      lrScheduler: 'cosine',
+      lrWarmupSteps: 10,
+      networkDropout: 0.1,
+      mixedPrecision: 'fp16',
+      clipSkip: 2,
+      noiseOffset: 0.05,
+      minSnrGamma: 5,
+      maxGradNorm: 1,
+      captionDropoutRate: 0.1,
+      modelHash: 'cc6cb27103',
+      vaeName: 'mse',
+      tags: ['cat', 'photo'],
+      thumbnail: 'data:image/png;base64,AAAA',
+    });
+    expect(metadata).toMatchObject({
+      ss_text_encoder_lr: '5e-05',
+      ss_lr_scheduler: 'cosine',
+      ss_lr_warmup_steps: '10',
+      ss_network_dropout: '0.1',
+      ss_mixed_precision: 'fp16',
+      ss_clip_skip: '2',
+      ss_noise_offset: '0.05',
+      ss_min_snr_gamma: '5.0',
+      ss_max_grad_norm: '1.0',
+      ss_caption_dropout_rate: '0.1',
+      ss_sd_model_hash: 'cc6cb27103',
+      ss_vae_name: 'mse',
+      'modelspec.tags': 'cat, photo',
+      'modelspec.thumbnail': 'data:image/png;base64,AAAA',
+    });
+    const listed =
+      `session_id output_name training_started_at training_finished_at learning_rate unet_lr text_encoder_lr num_train_images
+      num_batches_per_epoch num_epochs epoch steps max_train_steps gradient_checkpointing gradient_accumulation_steps lr_scheduler
+      lr_warmup_steps network_module network_dim network_alpha network_dropout mixed_precision base_model_version clip_skip seed noise_offset
+      min_snr_gamma optimizer max_grad_norm caption_dropout_rate resolution batch_size_per_device flip_aug enable_bucket bucket_info
+      tag_frequency dataset_dirs sd_model_name sd_model_hash vae_name`.split(/\s+/);
+    expect(Object.keys(metadata)).toEqual(expect.arrayContaining(listed.map((key) => `ss_${key}`)));
   });
 
   it('names layers as kohya does and writes floats as Python does', () => {

@@ -33,10 +33,28 @@ export interface TrainingFacts {
   readonly seed: number;
   readonly flipProbability: number;
   readonly gradientAccumulationSteps?: number;
+  /** The text encoder's own learning rate, where it is another. */
+  readonly textEncoderLearningRate?: number;
+  /** diffusers' name, `constant` by default. */
+  readonly lrScheduler?: string;
+  readonly lrWarmupSteps?: number;
+  readonly networkDropout?: number;
+  readonly mixedPrecision?: 'no' | 'fp16' | 'bf16';
+  readonly clipSkip?: number;
+  readonly noiseOffset?: number;
+  readonly minSnrGamma?: number;
+  readonly maxGradNorm?: number;
+  readonly captionDropoutRate?: number;
+  /** As Python prints it. */
+  readonly optimizer?: string;
+  /** A1111's short hash of the base model's file, where it is known. */
+  readonly modelHash?: string;
+  readonly vaeName?: string;
   readonly predictionType?: 'epsilon' | 'v_prediction';
   readonly author?: string;
   readonly description?: string;
   readonly license?: string;
+  readonly tags?: readonly string[];
   /** A picture as a data URL. */
   readonly thumbnail?: string;
 }
@@ -87,7 +105,12 @@ export function trainingMetadata(modules: readonly LoraModule[], facts: Training
   const trainsTextEncoder = modules.some(({ target }) => target === 'textEncoder');
   const trainsUNet = modules.some(({ target }) => target === 'unet');
   const learningRate = pythonFloat(facts.learningRate);
+  const orNone = (value: number | undefined, text: (value: number) => string = pythonFloat): string =>
+    value === undefined ? 'None' : text(value);
   const optional: Record<string, string | undefined> = {
+    ss_sd_model_hash: facts.modelHash,
+    ss_vae_name: facts.vaeName,
+    'modelspec.tags': facts.tags?.join(', '),
     'modelspec.author': facts.author,
     'modelspec.description': facts.description,
     'modelspec.license': facts.license,
@@ -102,7 +125,7 @@ export function trainingMetadata(modules: readonly LoraModule[], facts: Training
     ss_training_finished_at: pythonFloat(facts.finishedAt / 1000),
     ss_learning_rate: learningRate,
     ss_unet_lr: trainsUNet ? learningRate : 'None',
-    ss_text_encoder_lr: trainsTextEncoder ? learningRate : 'None',
+    ss_text_encoder_lr: trainsTextEncoder ? orNone(facts.textEncoderLearningRate ?? facts.learningRate) : 'None',
     ss_num_train_images: String(captions.length),
     ss_num_reg_images: '0',
     ss_num_batches_per_epoch: String(batchesPerEpoch),
@@ -112,25 +135,25 @@ export function trainingMetadata(modules: readonly LoraModule[], facts: Training
     ss_max_train_steps: String(facts.maxTrainSteps),
     ss_gradient_checkpointing: pythonBool(true),
     ss_gradient_accumulation_steps: String(gradientAccumulationSteps),
-    ss_lr_scheduler: 'constant',
-    ss_lr_warmup_steps: '0',
+    ss_lr_scheduler: facts.lrScheduler ?? 'constant',
+    ss_lr_warmup_steps: String(facts.lrWarmupSteps ?? 0),
     ss_network_module: 'networks.lora',
     ss_network_dim: String(Math.max(0, ...modules.map(({ rank }) => rank))),
     ss_network_alpha: pythonFloat(facts.alpha),
-    ss_network_dropout: 'None',
-    ss_mixed_precision: 'no',
+    ss_network_dropout: orNone(facts.networkDropout),
+    ss_mixed_precision: facts.mixedPrecision ?? 'no',
     ss_full_fp16: pythonBool(false),
     ss_v2: pythonBool(false),
     ss_base_model_version: isDemo ? demoModel.name : 'sd_v1',
-    ss_clip_skip: 'None',
+    ss_clip_skip: orNone(facts.clipSkip, String),
     ss_max_token_length: 'None',
     ss_cache_latents: pythonBool(true),
     ss_seed: String(seed),
-    ss_noise_offset: 'None',
-    ss_min_snr_gamma: 'None',
-    ss_optimizer: 'torch.optim.adamw.AdamW(weight_decay=0.01,betas=(0.9, 0.999),eps=1e-08)',
-    ss_max_grad_norm: '0.0',
-    ss_caption_dropout_rate: '0.0',
+    ss_noise_offset: orNone(facts.noiseOffset),
+    ss_min_snr_gamma: orNone(facts.minSnrGamma),
+    ss_optimizer: facts.optimizer ?? 'torch.optim.adamw.AdamW(weight_decay=0.01,betas=(0.9, 0.999),eps=1e-08)',
+    ss_max_grad_norm: pythonFloat(facts.maxGradNorm ?? 0),
+    ss_caption_dropout_rate: pythonFloat(facts.captionDropoutRate ?? 0),
     ss_resolution: `(${resolution}, ${resolution})`,
     ss_batch_size_per_device: String(trainBatchSize),
     ss_total_batch_size: String(trainBatchSize * gradientAccumulationSteps),

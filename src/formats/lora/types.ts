@@ -82,6 +82,13 @@ export interface KnownModule {
 /** The forms in circulation: kohya's sd-scripts', diffusers' (old and new), PEFT's. */
 export type LoraForm = 'kohya' | 'diffusers' | 'peft';
 
+/** The forms as they are called in sentences. */
+export const FORM_NAMES: Readonly<Record<LoraForm, string>> = {
+  kohya: "kohya's form",
+  diffusers: "diffusers' form",
+  peft: "PEFT's form",
+};
+
 export interface LoraFile {
   readonly form: LoraForm;
   /** Plain low-rank pairs, in the order of the known modules. */

@@ -3,7 +3,7 @@ import { LoratoryError } from '../../core/errors.ts';
 import { writeDiffusersLora } from './diffusers.ts';
 import { writeKohyaLora } from './kohya.ts';
 import { writePeftLora } from './peft.ts';
-import type { LoraFile, LoraForm } from './types.ts';
+import { FORM_NAMES, type LoraFile, type LoraForm } from './types.ts';
 
 /** A form has no words for what an adapter holds. */
 export class LoraFormError extends LoratoryError {
@@ -11,8 +11,8 @@ export class LoraFormError extends LoratoryError {
 
   constructor(form: LoraForm, module: string) {
     super(
-      `${form === 'peft' ? "PEFT's" : "diffusers'"} form holds low-rank pairs only, but the adapter changes ${module} in another way.`,
-      "Write kohya's form, or bring the adapter to low-rank pairs first (loratory resize).",
+      `${FORM_NAMES[form]} holds low-rank pairs only, but the adapter changes ${module} in another way.`,
+      "Write kohya's form, or bring the adapter to low-rank pairs first.",
       { form, module },
     );
   }
