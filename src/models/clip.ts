@@ -48,10 +48,18 @@ interface ClipLayer {
 
 /** What the encoder gives for a batch of token lists. All tensors are the caller's to dispose. */
 export interface ClipOutput {
-  /** [N, L, hiddenSize] after the final norm: what Stable Diffusion 1.5 conditions on. */
+  /** [N, L, hiddenSize] after the last layer that was run and the final norm: what Stable Diffusion 1.5 conditions on. */
   readonly lastHiddenState: Tensor;
   /** Token plus position embedding, then the output of each layer: hiddenLayers + 1 tensors; empty unless asked for. */
   readonly hiddenStates: readonly Tensor[];
+}
+
+export interface ClipOptions {
+  readonly hiddenStates?: boolean;
+  /** A1111's and kohya's clip skip: 1 runs all layers, 2 all but the last (diffusers' clip_skip 1), and so on. */
+  readonly clipSkip?: number;
+  /** For each token list, rows that stand in for the token table's by position: textual inversion. */
+  readonly rows?: readonly ReadonlyMap<number, Float32Array>[];
 }
 
 export class ClipTextEncoder {
@@ -92,16 +100,24 @@ export class ClipTextEncoder {
   }
 
   /** Encodes token lists of equal length, at most `maxPositions` each. */
-  async encode(ids: readonly Int32Array[], { hiddenStates: wantStates = false } = {}): Promise<ClipOutput> {
+  async encode(
+    ids: readonly Int32Array[],
+    { hiddenStates: wantStates = false, clipSkip = 1, rows = [] }: ClipOptions = {},
+  ): Promise<ClipOutput> {
+    const { hiddenLayers } = this.config;
+    invariant(Number.isInteger(clipSkip) && clipSkip >= 1 && clipSkip <= hiddenLayers, 'Clip skip leaves a layer', {
+      clipSkip,
+      hiddenLayers,
+    });
     const states: Tensor[] = [];
-    const embedded = await this.embed(ids);
+    const embedded = await this.embed(ids, rows);
     const last = tidy(() => {
       let h = embedded;
       const note = (): void => {
         if (wantStates) states.push(keep(h.clone()));
       };
       note();
-      for (const layer of this.layers) {
+      for (const layer of this.layers.slice(0, hiddenLayers - (clipSkip - 1))) {
         const attended = selfAttention(layer.qkv.forward(layer.norm1.forward(h)), {
           heads: this.config.heads,
           causal: true,
@@ -116,12 +132,7 @@ export class ClipTextEncoder {
     return { lastHiddenState: last, hiddenStates: states };
   }
 
-  /** The final norm over the last layer but one: A1111's and kohya's clip skip 2. */
-  penultimate(output: ClipOutput): Tensor {
-    return this.finalNorm.forward(defined(output.hiddenStates.at(-2), 'hidden states'));
-  }
-
-  private async embed(ids: readonly Int32Array[]): Promise<Tensor> {
+  private async embed(ids: readonly Int32Array[], rowsOf: NonNullable<ClipOptions['rows']>): Promise<Tensor> {
     const { hiddenSize, maxPositions, vocabSize } = this.config;
     const length = ids[0]?.length ?? 0;
     invariant(length > 0 && length <= maxPositions, 'Token lists must have 1 to maxPositions entries', { length });
@@ -140,7 +151,8 @@ export class ClipTextEncoder {
     ids.forEach((list, n) => {
       invariant(list.length === length, 'Token lists must be of equal length');
       list.forEach((id, position) => {
-        const row = defined(rows.get(id), 'token row');
+        const row = rowsOf[n]?.get(position) ?? defined(rows.get(id), 'token row');
+        invariant(row.length === hiddenSize, 'A token row has the hidden size', { length: row.length, hiddenSize });
         const at = (n * length + position) * hiddenSize;
         for (let c = 0; c < hiddenSize; c++) values[at + c] = row[c]! + this.positions[position * hiddenSize + c]!;
       });

@@ -1,10 +1,13 @@
 /** The denoising loop of a Stable Diffusion pipeline with classifier-free guidance (Ho & Salimans 2021). */
 import { invariant } from '../core/invariant.ts';
 import { TorchGenerator } from '../core/rng.ts';
-import { readTensor, tensor } from '../gpu/ops.ts';
+import { readTensor, tensor, type Tensor } from '../gpu/ops.ts';
 import type { PromptEmbedding } from '../latents/embeddings.ts';
 import type { UNet2DCondition } from '../models/unet.ts';
 import type { Scheduler } from '../schedulers/types.ts';
+
+/** A prompt that changes on the way: what the UNet's call number `call`, counted from 0, is conditioned on. */
+export type EmbeddingOfCall = (call: number) => PromptEmbedding;
 
 export interface DenoiseOptions {
   readonly unet: UNet2DCondition;
@@ -15,8 +18,8 @@ export interface DenoiseOptions {
    */
   readonly start: { readonly noise: Float32Array } | { readonly latents: Float32Array; readonly from: number };
   readonly shape: readonly [h: number, w: number, c: number];
-  readonly promptEmbeds: PromptEmbedding;
-  readonly negativePromptEmbeds: PromptEmbedding;
+  readonly promptEmbeds: PromptEmbedding | EmbeddingOfCall;
+  readonly negativePromptEmbeds: PromptEmbedding | EmbeddingOfCall;
   /** At 1 or below the negative prompt is not used, as in diffusers. */
   readonly guidanceScale: number;
   readonly signal?: AbortSignal;
@@ -28,8 +31,9 @@ export interface DenoiseOptions {
 export async function denoise(options: DenoiseOptions): Promise<Float32Array> {
   const { unet, scheduler, start, shape, promptEmbeds, negativePromptEmbeds, guidanceScale, signal, onStep } = options;
   const guided = guidanceScale > 1;
-  const context = contextOf(guided ? [negativePromptEmbeds, promptEmbeds] : [promptEmbeds]);
-  const contextTensor = tensor(context.values, context.shape);
+  const prompts = guided ? [negativePromptEmbeds, promptEmbeds] : [promptEmbeds];
+  const context = new Context();
+  let call = 0;
   let latents: Float32Array =
     'noise' in start ? start.noise.map((value) => value * scheduler.initNoiseSigma) : start.latents;
   const from = 'noise' in start ? 0 : start.from;
@@ -43,8 +47,9 @@ export async function denoise(options: DenoiseOptions): Promise<Float32Array> {
       const predicted = unet.forward(
         sample,
         Array.from({ length: copies }, () => timestep),
-        contextTensor,
+        context.of(prompts.map((embeds) => (typeof embeds === 'function' ? embeds(call) : embeds))),
       );
+      call++;
       const values = await readTensor(predicted);
       predicted.dispose();
       sample.dispose();
@@ -52,7 +57,7 @@ export async function denoise(options: DenoiseOptions): Promise<Float32Array> {
       onStep?.(i + 1, latents);
     }
   } finally {
-    contextTensor.dispose();
+    context.dispose();
   }
   return latents;
 }
@@ -86,12 +91,28 @@ function repeat(values: Float32Array, copies: number): Float32Array {
   return out;
 }
 
-function contextOf(embeddings: readonly PromptEmbedding[]): { values: Float32Array; shape: [number, number, number] } {
-  const { tokens, width } = embeddings[0]!;
-  const values = new Float32Array(embeddings.length * tokens * width);
-  embeddings.forEach((embedding, i) => {
-    invariant(embedding.tokens === tokens && embedding.width === width, 'Prompts must be encoded to one size');
-    values.set(embedding.values, i * tokens * width);
-  });
-  return { values, shape: [embeddings.length, tokens, width] };
+/** The batch of embeddings on the GPU; uploaded again only when it changes. */
+class Context {
+  private embeddings: readonly PromptEmbedding[] = [];
+  private onGpu: Tensor | null = null;
+
+  /** [prompts, tokens, width] */
+  of(embeddings: readonly PromptEmbedding[]): Tensor {
+    if (this.onGpu && embeddings.every((embedding, i) => embedding === this.embeddings[i])) return this.onGpu;
+    this.dispose();
+    const { tokens, width } = embeddings[0]!;
+    const values = new Float32Array(embeddings.length * tokens * width);
+    embeddings.forEach((embedding, i) => {
+      invariant(embedding.tokens === tokens && embedding.width === width, 'Prompts must be encoded to one size');
+      values.set(embedding.values, i * tokens * width);
+    });
+    this.embeddings = embeddings;
+    this.onGpu = tensor(values, [embeddings.length, tokens, width]);
+    return this.onGpu;
+  }
+
+  dispose(): void {
+    this.onGpu?.dispose();
+    this.onGpu = null;
+  }
 }

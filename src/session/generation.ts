@@ -3,19 +3,18 @@
  * prompts are remembered, and changing a LoRA's weight rewrites one small vector.
  */
 import type { Adapter } from '../adapter/lora.ts';
-import { AdapterSlot, hasTarget, type WeightedAdapter } from '../adapter/slot.ts';
+import { AdapterSlot } from '../adapter/slot.ts';
 import { LoratoryError } from '../core/errors.ts';
 import type { RgbImage } from '../core/image.ts';
-import { defined } from '../core/invariant.ts';
 import { trimMemory } from '../gpu/ops.ts';
-import { encodePrompts, type PromptEmbedding } from '../latents/embeddings.ts';
-import type { ClipTextEncoder } from '../models/clip.ts';
 import type { DiffusionModel } from '../models/repository.ts';
 import type { UNet2DCondition } from '../models/unet.ts';
 import type { AutoencoderKL } from '../models/vae.ts';
 import { denoise, initialNoise } from '../sampler/denoise.ts';
 import { decodeLatents } from '../sampler/image.ts';
 import { createScheduler, type SchedulerName } from '../schedulers/index.ts';
+import type { Scheduler } from '../schedulers/types.ts';
+import { PromptConditioner, type ConditioningRequest } from './conditioning.ts';
 import { resolutionUnit } from './training.ts';
 
 /** A setting is outside what can be generated. */
@@ -27,9 +26,7 @@ export class GenerateOptionError extends LoratoryError {
   }
 }
 
-export interface GenerationRequest {
-  readonly prompt: string;
-  readonly negativePrompt: string;
+export interface GenerationRequest extends Omit<ConditioningRequest, 'loras'> {
   readonly seed: number;
   readonly numInferenceSteps: number;
   readonly guidanceScale: number;
@@ -51,29 +48,30 @@ export interface GenerationOptions {
   readonly onStep?: (step: number) => void;
 }
 
-const rememberedPrompts = 64;
-
 export class ImageGenerator {
   private unet: UNet2DCondition | null = null;
   private vae: AutoencoderKL | null = null;
   private readonly unetAdapters = new AdapterSlot();
-  /** Kept while adapters change it, so that their sliders load nothing. */
-  private textEncoder: ClipTextEncoder | null = null;
-  private readonly textAdapters = new AdapterSlot();
-  /** What the remembered embeddings were made with. */
-  private embeddedWith: readonly WeightedAdapter[] = [];
-  private readonly embeddings = new Map<string, PromptEmbedding>();
+  private readonly prompts: PromptConditioner;
 
-  constructor(readonly model: DiffusionModel) {}
+  constructor(readonly model: DiffusionModel) {
+    this.prompts = new PromptConditioner(model);
+  }
 
   /** @throws {GenerateOptionError} before anything is loaded. */
   async generate(request: GenerationRequest, { signal, onStatus, onStep }: GenerationOptions = {}): Promise<RgbImage> {
     checkRequest(request, this.model);
-    const [promptEmbeds, negativePromptEmbeds] = await this.embed(
-      [request.prompt, request.negativePrompt],
-      request.loras,
-      signal,
-      onStatus,
+    const scheduler = createScheduler(request.scheduler, this.model.schedulerConfig, request.numInferenceSteps);
+    const conditioning = await this.prompts.conditioning(
+      {
+        ...request,
+        loras: request.loras.map(({ adapter, weight, textEncoderWeight = weight }) => ({
+          adapter,
+          weight: textEncoderWeight,
+        })),
+      },
+      callsOf(scheduler, request.numInferenceSteps),
+      { ...(signal ? { signal } : {}), ...(onStatus ? { onStatus } : {}) },
     );
     if (!this.unet) {
       onStatus?.('Loading the UNet');
@@ -85,11 +83,10 @@ export class ImageGenerator {
     const shape = [request.height / factor, request.width / factor, this.model.unetConfig.inChannels] as const;
     const latents = await denoise({
       unet: this.unet,
-      scheduler: createScheduler(request.scheduler, this.model.schedulerConfig, request.numInferenceSteps),
+      scheduler,
       start: { noise: initialNoise(request.seed, shape) },
       shape,
-      promptEmbeds: defined(promptEmbeds),
-      negativePromptEmbeds: defined(negativePromptEmbeds),
+      ...conditioning,
       guidanceScale: request.guidanceScale,
       ...(signal ? { signal } : {}),
       ...(onStep ? { onStep: (step) => onStep(step) } : {}),
@@ -101,57 +98,21 @@ export class ImageGenerator {
   /** Frees everything on the GPU. The generator may be used again; it then loads again. */
   dispose(): void {
     this.unetAdapters.clear();
-    this.freeTextEncoder();
+    this.prompts.dispose();
     this.unet?.dispose();
     this.unet = null;
     this.vae?.dispose();
     this.vae = null;
     trimMemory();
   }
+}
 
-  private async embed(
-    prompts: readonly string[],
-    loras: GenerationRequest['loras'],
-    signal?: AbortSignal,
-    onStatus?: (detail: string) => void,
-  ): Promise<PromptEmbedding[]> {
-    const adapters = loras
-      .map(({ adapter, weight, textEncoderWeight = weight }) => ({ adapter, weight: textEncoderWeight }))
-      .filter(({ adapter, weight }) => weight !== 0 && hasTarget(adapter, 'textEncoder'));
-    const before = this.embeddedWith;
-    const same =
-      adapters.length === before.length &&
-      adapters.every(({ adapter, weight }, i) => adapter === before[i]!.adapter && weight === before[i]!.weight);
-    if (!same) this.embeddings.clear();
-    this.embeddedWith = adapters;
-    const missing = prompts.filter((prompt) => !this.embeddings.has(prompt));
-    if (missing.length > 0) {
-      onStatus?.('Reading the prompt');
-      this.textEncoder ??= await this.model.loadTextEncoder();
-      try {
-        this.textAdapters.set(this.textEncoder.adaptableLayers, adapters);
-        const fresh = await encodePrompts(this.textEncoder, this.model.tokenizer, missing, signal ? { signal } : {});
-        for (const [prompt, embedding] of fresh) this.embeddings.set(prompt, embedding);
-      } finally {
-        if (adapters.length === 0) this.freeTextEncoder();
-      }
-    }
-    const found = prompts.map((prompt) => defined(this.embeddings.get(prompt)));
-    // The oldest are forgotten first; the ones just used are put at the young end.
-    prompts.forEach((prompt, i) => {
-      this.embeddings.delete(prompt);
-      this.embeddings.set(prompt, found[i]!);
-    });
-    for (const prompt of [...this.embeddings.keys()].slice(0, -rememberedPrompts)) this.embeddings.delete(prompt);
-    return found;
-  }
-
-  private freeTextEncoder(): void {
-    this.textAdapters.clear();
-    this.textEncoder?.dispose();
-    this.textEncoder = null;
-    trimMemory();
-  }
+/**
+ * The calls of the UNet that A1111 counts a picture's steps in when a prompt changes on the way: two a step for schedulers of second
+ * order. PNDM's one call more does not count.
+ */
+function callsOf(scheduler: Scheduler, steps: number): number {
+  return steps * Math.round(scheduler.timesteps.length / steps);
 }
 
 function checkRequest(request: GenerationRequest, model: DiffusionModel): void {
@@ -162,7 +123,10 @@ function checkRequest(request: GenerationRequest, model: DiffusionModel): void {
       throw new GenerateOptionError(side, value, `this model needs a multiple of ${unit} from ${unit} to 2048`);
     }
   }
-  const { numInferenceSteps: steps, guidanceScale, seed } = request;
+  const { numInferenceSteps: steps, guidanceScale, seed, clipSkip = 1 } = request;
+  const { hiddenLayers } = model.textConfig;
+  if (!Number.isInteger(clipSkip) || clipSkip < 1 || clipSkip > hiddenLayers)
+    throw new GenerateOptionError('clipSkip', clipSkip, `this model needs a whole number from 1 to ${hiddenLayers}`);
   if (!Number.isInteger(steps) || steps < 1 || steps > 1000)
     throw new GenerateOptionError('steps', steps, 'it must be a whole number from 1 to 1000');
   if (!Number.isInteger(seed) || seed < 0 || seed >= 2 ** 32)

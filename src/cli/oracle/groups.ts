@@ -12,7 +12,7 @@ import {
   resizeShorterSide,
   toModelRange,
 } from '../../dataset/preprocess.ts';
-import { keep, readTensor, tensor, tidy, type Tensor } from '../../gpu/ops.ts';
+import { keep, readTensor, tensor, type Tensor } from '../../gpu/ops.ts';
 import { encodePrompts } from '../../latents/embeddings.ts';
 import { sampleLatents } from '../../latents/cache.ts';
 import { checkpointedGradients } from '../../nn/segments.ts';
@@ -62,7 +62,7 @@ async function replayText({ models, oracleCase, check, input }: Replay): Promise
   if (typeof prompt === 'string') check.record('tokens', maxAbsError(model.tokenizer.encode(prompt).ids, ids), 0);
   const output = await encoder.encode([ids], { hiddenStates: true });
   const last = await readTensor(output.lastHiddenState);
-  const penultimate = tidy(() => encoder.penultimate(output));
+  const { lastHiddenState: penultimate } = await encoder.encode([ids], { clipSkip: 2 });
   const width = encoder.config.hiddenSize;
   const eos = ids.indexOf(encoder.config.eosTokenId);
   await check.compare('last_hidden_state', last);
