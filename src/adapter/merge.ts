@@ -56,7 +56,9 @@ export function mergeLayer(layer: AdaptableLayer, changes: readonly (readonly We
     const parts = changes.map((list, g) => {
       const own = slice(base, [g * rows, 0], [rows, columns]);
       let total: Tensor = own;
-      for (const { change, weight } of list) total = add(total, mul(added(change, own, rows), weight));
+      for (const { change, weight } of list) {
+        if (change.delta || change.magnitude) total = add(total, mul(added(change, own, rows), weight));
+      }
       return total;
     });
     const { high, low } = splitWeights(parts.length === 1 ? parts[0]! : concat(parts, 0), layout);

@@ -7,7 +7,7 @@ import { openDiffusionModel } from '../models/repository.ts';
 import { adaptableModules } from '../session/training.ts';
 import { dtypeOf, type FormFlags } from './convertCommand.ts';
 import { runCommand } from './exit.ts';
-import { loadLora, warnUnmatched } from './loraFiles.ts';
+import { atWeights, loadLora, warnUnmatched } from './loraFiles.ts';
 import { folderTree } from './nodeFiles.ts';
 import { loraOption } from './options.ts';
 import { Progress } from './progress.ts';
@@ -32,10 +32,10 @@ async function bake(folder: string, from: readonly string[], to: string, dtype: 
   const tree = await folderTree(folder);
   const model = await openDiffusionModel(tree);
   const loras = [];
-  for (const { path, weight } of from.flatMap((text) => loraOption(text))) {
+  for (const { path, ...weights } of from.flatMap((text) => loraOption(text))) {
     const lora = await loadLora(path, adaptableModules(model));
     warnUnmatched(path, lora.unmatched);
-    loras.push({ lora, weight });
+    loras.push(...atWeights(lora, weights));
   }
   const progress = new Progress();
   let started = false;

@@ -1,14 +1,14 @@
 /** `loratory generate`: a picture from a prompt, with any number of LoRAs. */
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { Command, Option } from 'commander';
-import { readAdapterFile } from '../export/runFile.ts';
+import { adapterOf } from '../export/runFile.ts';
 import { encodePng } from '../formats/png.ts';
 import { SCHEDULER_NAMES, type SchedulerName } from '../schedulers/index.ts';
 import { ImageGenerator } from '../session/generation.ts';
 import { adaptableModules } from '../session/training.ts';
 import { runCommand } from './exit.ts';
-import { FileNotFoundError } from './nodeFiles.ts';
+import { loadLora, warnUnmatched } from './loraFiles.ts';
 import { openNodeGpu } from './nodeGpu.ts';
 import { imageSizeOf, modelHelp, openModel } from './openModel.ts';
 import { loraOption, real, whole, type LoraOption } from './options.ts';
@@ -35,7 +35,12 @@ export function generateCommand(): Command {
     .requiredOption('--prompt <text>', 'what to draw')
     .requiredOption('--out <png>', 'the PNG file to write')
     .option('--negative <text>', 'what to stay away from', '')
-    .option('--lora <file:weight>', 'a LoRA file and its weight (may be repeated)', loraOption, [])
+    .option(
+      '--lora <file:weight>',
+      'a LoRA and its weight, or FILE:UNET:TEXT for two (may be repeated)',
+      loraOption,
+      [],
+    )
     .option('--seed <n>', 'seed of the starting noise', whole, 42)
     .option('--steps <n>', 'denoising steps', whole, 20)
     .option('--guidance <n>', 'guidance scale: how closely to follow the prompt', real, 7.5)
@@ -48,21 +53,10 @@ export function generateCommand(): Command {
 async function generate(flags: GenerateFlags): Promise<number> {
   const model = await openModel(flags.model);
   const loras = [];
-  for (const { path, weight } of flags.lora) {
-    const bytes = await readFile(path).catch(() => {
-      throw new FileNotFoundError(path, 'LoRA file');
-    });
-    const { adapter, unmatched } = await readAdapterFile(
-      basename(path),
-      new Uint8Array(bytes),
-      adaptableModules(model),
-    );
-    if (unmatched.length > 0) {
-      process.stderr.write(
-        `${basename(path)} acts only in part: ${unmatched.length} of its layers cannot be changed here (${unmatched.slice(0, 3).join(', ')}${unmatched.length > 3 ? ', ...' : ''}).\n`,
-      );
-    }
-    loras.push({ adapter, weight });
+  for (const { path, ...weights } of flags.lora) {
+    const lora = await loadLora(path, adaptableModules(model));
+    warnUnmatched(path, lora.unmatched);
+    loras.push({ adapter: adapterOf(basename(path), lora), ...weights });
   }
   await mkdir(dirname(flags.out), { recursive: true });
   const progress = new Progress();

@@ -109,6 +109,11 @@ test('merge and resize: ranks, errors, header', async () => {
   const merged = await loadLora(at('m.safetensors'));
   expect(new Set(merged.modules.map(({ rank }) => rank))).toEqual(new Set([2, 4]));
   expect(merged.metadata).toMatchObject({ ss_network_dim: '4', 'modelspec.merged_from': 'unet (0.8), locon (0.5)' });
+  const text = `${loras}/diffusers/te_flat.safetensors`;
+  const own = (await run('merge', `${text}:0.5:-2`, at('t.safetensors'), '--dtype', 'fp32')).out;
+  expect(own).toContain('te_flat (0.5, -2), 12 layers');
+  const [before, after] = [await loadLora(text), await loadLora(at('t.safetensors'))];
+  expect(after.modules[0]!.up[0]).toBeCloseTo(-2 * before.modules[0]!.up[0]!, 6);
   const { out } = await run('resize', at('m.safetensors'), at('r.safetensors'), '--rank', '2');
   expect(out).toMatch(/\d\.\d\d % {2}rank {4}4 -> 2 +down_blocks\.1/);
   expect(out).toMatch(/in total, of 178 layers/);

@@ -4,7 +4,7 @@ import { Command } from 'commander';
 import { combineLoras } from '../export/combine.ts';
 import { dtypeOf, withForm, type FormFlags } from './convertCommand.ts';
 import { runCommand } from './exit.ts';
-import { loadLora, saveLora, warnUnmatched } from './loraFiles.ts';
+import { atWeights, loadLora, saveLora, warnUnmatched } from './loraFiles.ts';
 import { loraOption, whole } from './options.ts';
 import { printErrors, rankMetadata } from './resizeCommand.ts';
 
@@ -32,11 +32,13 @@ export function mergeCommand(): Command {
 async function merge(from: readonly string[], to: string, flags: MergeFlags): Promise<number> {
   const inputs = [];
   const names: string[] = [];
-  for (const { path, weight } of from.flatMap((text) => loraOption(text))) {
+  for (const { path, ...weights } of from.flatMap((text) => loraOption(text))) {
     const lora = await loadLora(path);
     warnUnmatched(path, lora.unmatched);
-    inputs.push({ lora, weight });
-    names.push(`${lora.metadata['modelspec.title'] ?? basename(path, '.safetensors')} (${weight})`);
+    inputs.push(...atWeights(lora, weights));
+    names.push(
+      `${lora.metadata['modelspec.title'] ?? basename(path, '.safetensors')} (${Object.values(weights).join(', ')})`,
+    );
   }
   const combined = combineLoras(inputs, flags.rank ?? null);
   const ranks = combined.layers.map((layer) => layer.ranks[1]);

@@ -20,15 +20,22 @@ export function repeated(text: string, before: readonly string[] = []): string[]
   return [...before, text];
 }
 
-/** `FILE:WEIGHT`, or `FILE` with weight 1. */
+/** `FILE:WEIGHT`, or `FILE` with weight 1, or `FILE:UNET:TEXT` with a weight of its own for the text encoder. */
 export function loraOption(text: string, before: readonly LoraOption[] = []): LoraOption[] {
-  const match = /^(.*?)(?::(-?\d*\.?\d+))?$/.exec(text);
-  const path = match?.[1] ?? '';
+  const [, path = '', weight, textEncoderWeight] = /^(.*?)(?::(-?\d*\.?\d+))?(?::(-?\d*\.?\d+))?$/.exec(text) ?? [];
   if (path === '') throw new InvalidArgumentError('FILE:WEIGHT is wanted, e.g. style.safetensors:0.8.');
-  return [...before, { path, weight: match?.[2] === undefined ? 1 : Number(match[2]) }];
+  return [
+    ...before,
+    {
+      path,
+      weight: weight === undefined ? 1 : Number(weight),
+      ...(textEncoderWeight === undefined ? {} : { textEncoderWeight: Number(textEncoderWeight) }),
+    },
+  ];
 }
 
 export interface LoraOption {
   readonly path: string;
   readonly weight: number;
+  readonly textEncoderWeight?: number;
 }
