@@ -47,11 +47,7 @@ export async function openDiffusionModel(tree: FileTree): Promise<DiffusionModel
     );
   }
   const schedulerConfig = await json(tree, 'scheduler/scheduler_config.json');
-  const tokenizer = createClipTokenizer({
-    vocab: (await json(tree, 'tokenizer/vocab.json')) as Record<string, number>,
-    merges: await text(tree, 'tokenizer/merges.txt'),
-    config: tree.has('tokenizer/tokenizer_config.json') ? await json(tree, 'tokenizer/tokenizer_config.json') : {},
-  });
+  const tokenizer = await openTokenizer(tree);
   const load = async <T>(
     folder: string,
     onProgress: LoadProgress | undefined,
@@ -76,6 +72,15 @@ export async function openDiffusionModel(tree: FileTree): Promise<DiffusionModel
     loadVae: (parts, onProgress) =>
       load('vae', onProgress, (reader, onTensor) => AutoencoderKL.load(reader, vaeConfig, parts, onTensor)),
   };
+}
+
+/** A repository's tokenizer alone. Throws {@link ModelConfigError} or TokenizerFormatError. */
+export async function openTokenizer(tree: FileTree): Promise<ClipTokenizer> {
+  return createClipTokenizer({
+    vocab: (await json(tree, 'tokenizer/vocab.json')) as Record<string, number>,
+    merges: await text(tree, 'tokenizer/merges.txt'),
+    config: tree.has('tokenizer/tokenizer_config.json') ? await json(tree, 'tokenizer/tokenizer_config.json') : {},
+  });
 }
 
 async function text(tree: FileTree, path: string): Promise<string> {

@@ -7,8 +7,9 @@
  */
 import type { PlainError } from '../core/errors.ts';
 import type { RgbImage } from '../core/image.ts';
+import type { TokenCount } from '../prompts/countTokens.ts';
 
-export type { RgbImage };
+export type { RgbImage, TokenCount };
 
 /** The GPU as the person should know it. Bytes are what we allocated ourselves. */
 export interface GpuInfo {
@@ -180,7 +181,18 @@ export interface GenerateRequest {
   readonly width: number;
   readonly height: number;
   readonly scheduler: SchedulerName;
+  /** `a1111` unless it says otherwise: weights, chunks, prompts that change. `plain`: all of it is text, as in diffusers. */
+  readonly syntax?: 'a1111' | 'plain';
+  /** 1, the text encoder's last layer, unless it says otherwise. */
+  readonly clipSkip?: number;
   readonly loras: readonly { readonly runId: string; readonly weight: number }[];
+}
+
+export interface PromptCountRequest {
+  readonly modelId: string;
+  readonly prompt: string;
+  /** Of a prompt that changes over these steps, the longest text counts. */
+  readonly numInferenceSteps: number;
 }
 
 export interface GenerateProgress {
@@ -239,6 +251,8 @@ export interface Requests {
   /** Undo of `runs.delete`, as long as the page is open. */
   'runs.restore': [{ readonly runId: string }, null];
   'runs.export': [{ readonly runId: string }, ExportResult];
+  /** Null while the model's files are not stored here. */
+  'prompt.count': [PromptCountRequest, TokenCount | null];
   /** Sends `generate.progress`. */
   generate: [GenerateRequest, GenerateResult];
 }

@@ -27,6 +27,7 @@ import type {
   TrainRequest,
 } from './protocol.ts';
 import type { Handlers, RequestContext } from './server.ts';
+import { PromptCounter } from './promptCounter.ts';
 
 /** A command for a run was given while none is running. */
 export class NoRunningTrainingError extends LoratoryError {
@@ -47,6 +48,7 @@ export function createHandlers(emit: <T extends EventType>(type: T, payload: Eve
   const runs = new RunStore();
   const gpu = new GpuSession(models, (error) => emit('gpu.lost', toPlainError(error)));
   const adapters = new AdapterCache(runs);
+  const prompts = new PromptCounter(modelStore);
   let active: ActiveRun | null = null;
 
   const withControl = async (act: (run: ActiveRun) => void): Promise<null> => {
@@ -114,6 +116,7 @@ export function createHandlers(emit: <T extends EventType>(type: T, payload: Eve
         blob: new Blob([await runs.adapter(runId)], { type: 'application/octet-stream' }),
       };
     },
+    'prompt.count': (request) => prompts.count(request),
     generate: ({ modelId, loras, ...request }, { signal, emit: send }) =>
       gpu.generate(modelId, async (generator) => {
         signal.throwIfAborted();
