@@ -35,7 +35,8 @@ const DOTTED_OTHER = new RegExp(
   `^(.+)\\.(?:(alpha|dora_scale|${LYCORIS})|(lora_magnitude_vector)(?:\\.\\w+)?(?:\\.weight)?)$`,
 );
 const OLD_PROCESSOR = /\.processor\.(to_[qkv]|to_out)_lora$/;
-const OLD_DIFFUSERS = /^(.+\.processor\.to_(?:[qkv]|out)_lora)\.(down|up)\.weight$/;
+const OLD_DIFFUSERS = /^(.+\.(?:processor|self_attn)\.to_(?:[qkv]|out)_lora)\.(down|up)\.weight$/;
+const OLD_TEXT = /\.self_attn\.to_([qkv]|out)_lora$/;
 
 const PARTS: Readonly<Record<string, LoraPart>> = {
   A: 'down',
@@ -75,7 +76,9 @@ function dotted(path: string): { readonly form: LoraForm; readonly target: LoraT
     form: peft === path ? 'diffusers' : 'peft',
     target: isText ? 'textEncoder' : 'unet',
     // Old files say to_out_lora for the projection that is to_out.0; transformers from 5.6 on leaves text_model out.
-    layer: isText ? layer.replace(/^encoder\./, 'text_model.encoder.') : layer.replace(/\.to_out$/, '.to_out.0'),
+    layer: isText
+      ? layer.replace(/^encoder\./, 'text_model.encoder.').replace(OLD_TEXT, '.self_attn.$1_proj')
+      : layer.replace(/\.to_out$/, '.to_out.0'),
   };
 }
 

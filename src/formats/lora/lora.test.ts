@@ -107,6 +107,12 @@ describe('reading LoRA files', () => {
       'mid_block.attentions.0.transformer_blocks.0.attn1.to_q',
     ]);
     expect(effect(lora.modules[0]!)[0]).toBe(6);
+    const text = ['q', 'out'].flatMap((name) => {
+      const base = `text_encoder.text_model.encoder.layers.1.self_attn.to_${name}_lora`;
+      return [tensor(`${base}.down.weight`, [1, 64]), tensor(`${base}.up.weight`, [64, 1])];
+    });
+    const { modules } = await readLora(await openSafetensors(bytesSource('old', encodeSafetensors(text))), known);
+    expect(modules.map(({ module }) => module.split('self_attn.')[1]).sort()).toEqual(['out_proj', 'q_proj']);
   });
 
   it('takes alphas from tensors, each its own', async () => {
