@@ -12,6 +12,7 @@ import type {
   Requests,
   RequestType,
   StoredRun,
+  StripEntry,
 } from '../worker/protocol.ts';
 import { createStudioStore } from './createStudioStore.ts';
 import { initialTrainForm, readTrainForm } from './trainForm.ts';
@@ -162,7 +163,7 @@ describe('training', () => {
     const { store, emit } = setUp();
     const updates = vi.fn<() => void>();
     store.subscribe(updates);
-    const step = (globalStep: number, loss: number): void =>
+    const step = (globalStep: number, loss: number, strip: StripEntry[] = []): void =>
       emit('train.step', {
         runId: 'r',
         globalStep,
@@ -173,7 +174,7 @@ describe('training', () => {
         etaSeconds: 1,
         gpuBytes: 1,
         gpuPeakBytes: 1,
-        strip: [],
+        strip,
       });
     step(1, 0.1);
     step(2, 0.2);
@@ -183,6 +184,16 @@ describe('training', () => {
     expect(updates).toHaveBeenCalledTimes(1);
     expect(store.getState().liveLosses.values).toEqual([0.1, 0.3]);
     expect(store.getState().latestStep?.globalStep).toBe(2);
+
+    // Steps without pictures leave the newest ones standing.
+    expect(store.getState().latestStrip).toBeNull();
+    const pixel = { width: 1, height: 1, data: new Uint8Array(3) };
+    const entry = { imageId: 'i', timestep: 1, flipped: false, clean: pixel, noisy: pixel, predicted: pixel };
+    step(3, 0.1, [entry]);
+    step(4, 0.1);
+    frames.at(-1)?.();
+    expect(store.getState().latestStep?.globalStep).toBe(4);
+    expect(store.getState().latestStrip).toMatchObject({ globalStep: 3, strip: [entry] });
   });
 
   it('orders sample rows by step and keeps an error for the panel', async () => {
@@ -201,6 +212,30 @@ describe('training', () => {
 });
 
 describe('models', () => {
+  it('begins with the built-in one; forms follow the choice, which stays while the model is there', async () => {
+    let models = [listed('demo', 64), listed('a/b', 512)];
+    const { store } = setUp({
+      'models.list': () => models,
+      'storage.info': () => ({ usageBytes: 1, quotaBytes: 2, persisted: true }),
+    });
+    const inUse = () => {
+      const { selectedModelId, trainForm, generateForm } = store.getState();
+      return [selectedModelId, trainForm.resolution, trainForm.rank, generateForm.width];
+    };
+    await store.getState().modelsRefreshed();
+    expect(inUse()).toEqual(['demo', '64', '8', '64']);
+    store.getState().modelSelected('a/b');
+    expect(inUse()).toEqual(['a/b', '512', '4', '512']);
+    await store.getState().modelsRefreshed();
+    expect(inUse()).toEqual(['a/b', '512', '4', '512']);
+    models = [listed('demo', 64)];
+    await store.getState().modelsRefreshed();
+    expect(inUse()).toEqual(['demo', '64', '8', '64']);
+    models = [];
+    await store.getState().modelsRefreshed();
+    expect(store.getState().selectedModelId).toBeNull();
+  });
+
   it('selects a model once it is there, and offers to resume one that is not', async () => {
     let fail = true;
     const model = listed('a/b', 512);

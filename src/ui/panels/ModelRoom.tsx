@@ -41,7 +41,8 @@ const promises = [
 
 /** The model that comes with the page: from nothing to the Start button in one click. */
 function DemoCard() {
-  const listed = useStudio((state) => state.models.some(({ id }) => id === demoModel.id));
+  const bytes = useStudio((state) => state.models.find(({ id }) => id === demoModel.id)?.bytes);
+  const listed = bytes !== undefined;
   const selected = useStudio((state) => state.selectedModelId === demoModel.id);
   const firstSet = useStudio((state) => state.sampleSets?.[0]);
   const imageCount = useStudio((state) => state.images.length);
@@ -52,7 +53,7 @@ function DemoCard() {
   if (!listed) return null;
   return (
     <section className={selected ? 'card choice choice-selected' : 'card choice'} aria-labelledby="demo-title">
-      <p className="eyebrow">Comes with the page, nothing to download</p>
+      <p className="eyebrow">Comes with the page · {formatBytes(bytes)}</p>
       <h2 id="demo-title">Demo model</h2>
       <p className="choice-about">
         A small model of emoji drawings, 64 pixels wide. See what training a LoRA is like, from images to file, before
