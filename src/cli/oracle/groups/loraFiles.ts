@@ -7,7 +7,7 @@ import { readTensor, tensor } from '../../../gpu/ops.ts';
 import { adaptableModules } from '../../../session/training.ts';
 import { loadLora } from '../../loraFiles.ts';
 import { toNchw, toNhwc } from '../check.ts';
-import type { Replay } from '../groups.ts';
+import type { Replay } from './types.ts';
 
 export async function replayLoraFiles(replay: Replay): Promise<boolean> {
   const { pack, models, oracleCase, check } = replay;

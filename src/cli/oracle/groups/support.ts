@@ -1,0 +1,24 @@
+/** Conversions that several groups need. */
+import type { RgbImage } from '../../../core/image.ts';
+import { readTensor, type Tensor } from '../../../gpu/ops.ts';
+import { toNchw } from '../check.ts';
+import type { GoldenTensor } from '../pack.ts';
+
+export function rgb({ shape, values }: GoldenTensor): RgbImage {
+  const [height = 0, width = 0] = shape;
+  return { width, height, data: Uint8Array.from(values) };
+}
+
+export function nhwcShape([, c = 0, h = 0, w = 0]: readonly number[]): [number, number, number] {
+  return [h, w, c];
+}
+
+export function perSample(values: ArrayLike<number>, n: number): number[] {
+  return Array.from({ length: n }, (_, i) => values[Math.min(i, values.length - 1)]!);
+}
+
+/** A tensor's values as the oracle records them: images NCHW, tokens and vectors as they are. */
+export async function channelsFirst(value: Tensor): Promise<Float32Array> {
+  const values = await readTensor(value);
+  return value.shape.length === 4 ? toNchw(values, value.shape) : values;
+}
