@@ -3,6 +3,8 @@
 import { describe, expect, test } from 'vitest';
 import { fixtureSafetensors } from '../../tools/testing.ts';
 import { bytesSource } from '../core/files.ts';
+import { writeKohyaLora } from '../formats/lora/kohya.ts';
+import { readLora } from '../formats/lora/readLora.ts';
 import { encodeSafetensors, openSafetensors, type TensorToWrite } from '../formats/safetensors.ts';
 import { sd15Modules } from '../models/adaptable.ts';
 import { describeLora, type LoraDescription } from './describe.ts';
@@ -35,6 +37,20 @@ describe('LoRA files', () => {
       problem: null,
       unmatched: [],
     });
+  });
+
+  test("A1111's hash, and whether the header's still holds", async () => {
+    const { modules } = await readLora(await fixtureSafetensors('sd15-tiny/lora/kohya/unet.safetensors'), names);
+    const bytes = writeKohyaLora(modules, {}, 'F32');
+    const describeBytes = async (data: Uint8Array<ArrayBuffer>): Promise<LoraDescription> =>
+      describeLora(await openSafetensors(bytesSource('x', data)), names);
+    const { metadata } = await openSafetensors(bytesSource('x', bytes));
+    const written = await describeBytes(bytes);
+    expect([written.hash, written.isIntact]).toEqual([metadata['sshs_model_hash']!.slice(0, 12), true]);
+    const damaged = bytes.slice();
+    damaged[bytes.length - 2]! ^= 1;
+    expect((await describeBytes(damaged)).isIntact).toBe(false);
+    expect((await described('lora/kohya/locon')).isIntact).toBeNull();
   });
 
   test('one adapter in two forms has one norm; layers by kind', async () => {

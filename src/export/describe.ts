@@ -1,5 +1,6 @@
 /** What a LoRA file holds, for people: form, kinds of changes, sizes, ranks, alphas, which layers, how strong. */
 import { LoratoryError } from '../core/errors.ts';
+import { modelHash } from '../formats/lora/hash.ts';
 import type { LoraKey } from '../formats/lora/keys.ts';
 import { denseChange } from '../formats/lora/products.ts';
 import { groupTensors, readLora, type ReadLoraOptions } from '../formats/lora/readLora.ts';
@@ -11,6 +12,10 @@ export type LoraKind = 'LoRA' | 'LoCon' | 'LoHa' | 'LoKr' | 'DoRA' | 'full diffe
 
 export interface LoraDescription {
   readonly file: string;
+  /** The 12 digits by which A1111 knows it. */
+  readonly hash: string;
+  /** Whether the tensors are still those that the header's own hash was taken of; null where it has none. */
+  readonly isIntact: boolean | null;
   readonly form: LoraForm | 'no LoRA';
   readonly kinds: readonly LoraKind[];
   readonly tensors: number;
@@ -64,8 +69,12 @@ export async function describeLora(
 ): Promise<LoraDescription> {
   const names = file.names();
   const size = (name: string): number => file.info(name).shape.reduce((a, b) => a * b, 1);
+  const hash = await modelHash(file);
+  const stated = file.metadata['sshs_model_hash'];
   const about = {
     file: file.fileName,
+    hash: hash.slice(0, 12),
+    isIntact: stated === undefined ? null : stated === hash,
     tensors: names.length,
     parameters: names.reduce((sum, name) => sum + size(name), 0),
     dtypes: [...new Set(names.map((name) => file.info(name).dtype))].sort(),
