@@ -1,24 +1,29 @@
 /** `loratory generate`: a picture from a prompt, with any number of LoRAs. */
 import { mkdir, writeFile } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
+import { dirname } from 'node:path';
 import { Command, Option } from 'commander';
-import { adapterOf } from '../export/runFile.ts';
 import { encodePng } from '../formats/png.ts';
+import { formatParameters } from '../formats/pngParameters.ts';
+import type { PromptSyntax } from '../latents/embeddings.ts';
 import { SCHEDULER_NAMES, type SchedulerName } from '../schedulers/index.ts';
 import { ImageGenerator } from '../session/generation.ts';
-import { adaptableModules } from '../session/training.ts';
+import { pictureParameters } from '../session/parameters.ts';
 import { runCommand } from './exit.ts';
-import { loadLora, warnUnmatched } from './loraFiles.ts';
 import { openNodeGpu } from './nodeGpu.ts';
 import { imageSizeOf, modelHelp, openModel } from './openModel.ts';
-import { loraOption, real, whole, type LoraOption } from './options.ts';
+import { loraOption, real, repeated, whole, type LoraOption } from './options.ts';
 import { Progress } from './progress.ts';
+import { openEmbeddings, openLoras, taggedLoras } from './promptFiles.ts';
 
 interface GenerateFlags {
   readonly model: string;
   readonly prompt: string;
   readonly negative: string;
   readonly lora: LoraOption[];
+  readonly loraDir: string;
+  readonly embedding: string[];
+  readonly syntax: PromptSyntax;
+  readonly clipSkip: number;
   readonly seed: number;
   readonly steps: number;
   readonly guidance: number;
@@ -41,6 +46,19 @@ export function generateCommand(): Command {
       loraOption,
       [],
     )
+    .option('--lora-dir <dir>', 'where the LoRAs lie that the prompt names, as in <lora:style:0.8>', '.')
+    .option(
+      '--embedding <file>',
+      'a textual-inversion embedding, by its name in the prompt (may be repeated)',
+      repeated,
+      [],
+    )
+    .addOption(
+      new Option('--syntax <name>', "how to read the prompts: with A1111's weights and schedules, or all of it as text")
+        .choices(['a1111', 'plain'])
+        .default('a1111'),
+    )
+    .option('--clip-skip <n>', "1 for the text encoder's last layer, 2 for the last but one, and so on", whole, 1)
     .option('--seed <n>', 'seed of the starting noise', whole, 42)
     .option('--steps <n>', 'denoising steps', whole, 20)
     .option('--guidance <n>', 'guidance scale: how closely to follow the prompt', real, 7.5)
@@ -52,12 +70,21 @@ export function generateCommand(): Command {
 
 async function generate(flags: GenerateFlags): Promise<number> {
   const model = await openModel(flags.model);
-  const loras = [];
-  for (const { path, ...weights } of flags.lora) {
-    const lora = await loadLora(path, adaptableModules(model));
-    warnUnmatched(path, lora.unmatched);
-    loras.push({ adapter: adapterOf(basename(path), lora), ...weights });
-  }
+  const tagged = flags.syntax === 'plain' ? [] : taggedLoras(flags.prompt, flags.loraDir);
+  const loras = await openLoras([...flags.lora, ...tagged], model);
+  const embeddings = await openEmbeddings(flags.embedding, model);
+  const request = {
+    prompt: flags.prompt,
+    negativePrompt: flags.negative,
+    syntax: flags.syntax,
+    clipSkip: flags.clipSkip,
+    seed: flags.seed,
+    numInferenceSteps: flags.steps,
+    guidanceScale: flags.guidance,
+    width: flags.width ?? imageSizeOf(model),
+    height: flags.height ?? imageSizeOf(model),
+    scheduler: flags.scheduler,
+  };
   await mkdir(dirname(flags.out), { recursive: true });
   const progress = new Progress();
   const { close } = await openNodeGpu();
@@ -65,17 +92,7 @@ async function generate(flags: GenerateFlags): Promise<number> {
     const generator = new ImageGenerator(model);
     let started = false;
     const image = await generator.generate(
-      {
-        prompt: flags.prompt,
-        negativePrompt: flags.negative,
-        seed: flags.seed,
-        numInferenceSteps: flags.steps,
-        guidanceScale: flags.guidance,
-        width: flags.width ?? imageSizeOf(model),
-        height: flags.height ?? imageSizeOf(model),
-        scheduler: flags.scheduler,
-        loras,
-      },
+      { ...request, loras, embeddings },
       {
         onStatus: (detail) => progress.say(detail),
         onStep: (step) => {
@@ -86,7 +103,9 @@ async function generate(flags: GenerateFlags): Promise<number> {
       },
     );
     generator.dispose();
-    await writeFile(flags.out, encodePng(image));
+    const used = loras.flatMap(({ hash, ...lora }) => (hash === null ? [] : [{ ...lora, hash }]));
+    const parameters = pictureParameters(request, { modelName: model.name, loras: used });
+    await writeFile(flags.out, encodePng(image, { parameters: formatParameters(parameters) }));
     progress.stop();
     process.stdout.write(`${flags.out}\n`);
     return 0;

@@ -1,0 +1,57 @@
+// Plan: a picture's settings in A1111's form; LoRAs as tags and hashes; clip skip and plain syntax where they are not the default.
+import { describe, expect, it } from 'vitest';
+import { encodeSafetensors } from '../formats/safetensors.ts';
+import { loraShortHash } from '../formats/loraHash.ts';
+import { formatParameters, parseParameters } from '../formats/pngParameters.ts';
+import { pictureParameters } from './parameters.ts';
+
+const request = {
+  prompt: 'a cat',
+  negativePrompt: '',
+  seed: 42,
+  numInferenceSteps: 20,
+  guidanceScale: 7.5,
+  width: 512,
+  height: 768,
+  scheduler: 'euler',
+} as const;
+const none = { modelName: 'stable-diffusion-v1-5/stable-diffusion-v1-5', loras: [] };
+
+describe("a picture's parameters", () => {
+  it("have A1111's form", () => {
+    expect(formatParameters(pictureParameters(request, none))).toBe(
+      'a cat\nSteps: 20, Sampler: Euler, Schedule type: Automatic, CFG scale: 7.5, Seed: 42, Size: 512x768, Model: stable-diffusion-v1-5, RNG: CPU, Version: Loratory',
+    );
+  });
+
+  it('name LoRAs by tag and hash, those of the prompt once', () => {
+    const loras = [
+      { name: 'style', weight: 0.8, hash: '0123456789ab' },
+      { name: 'a: b', weight: 1, textEncoderWeight: 0.5, hash: 'ba9876543210' },
+    ];
+    const parameters = pictureParameters({ ...request, prompt: 'x <lora:style:0.8>' }, { ...none, loras });
+    expect(parameters.prompt).toBe('x <lora:style:0.8><lora:a b:0.5:1>');
+    expect(formatParameters(parameters)).toContain(', Lora hashes: "style: 0123456789ab, a b: ba9876543210", ');
+    expect(parseParameters(formatParameters(parameters))).toEqual(parameters);
+  });
+
+  it('say clip skip and plain syntax only where they matter', () => {
+    const has = (changes: object): string[] =>
+      pictureParameters({ ...request, ...changes }, none)
+        .settings.filter(([name]) => ['Clip skip', 'Emphasis'].includes(name))
+        .map((pair) => pair.join(': '));
+    expect(has({ clipSkip: 1, syntax: 'plain' })).toEqual([]);
+    expect(has({ clipSkip: 2, syntax: 'plain', prompt: '(x)' })).toEqual(['Clip skip: 2', 'Emphasis: None']);
+    expect(has({ syntax: 'a1111', prompt: '(x)' })).toEqual([]);
+  });
+});
+
+describe("a LoRA's hash", () => {
+  it('is of its tensors, whatever its header says', () => {
+    const tensor = { name: 'a', dtype: 'F32', shape: [2], data: Float32Array.of(1, 2) } as const;
+    const hash = loraShortHash(encodeSafetensors([tensor]));
+    expect(hash).toMatch(/^[0-9a-f]{12}$/);
+    expect(loraShortHash(encodeSafetensors([tensor], { ss_output_name: 'x' }))).toBe(hash);
+    expect(loraShortHash(encodeSafetensors([{ ...tensor, data: Float32Array.of(1, 3) }]))).not.toBe(hash);
+  });
+});
