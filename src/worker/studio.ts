@@ -3,11 +3,14 @@ import type { Adapter } from '../adapter/lora.ts';
 import { LoratoryError, toPlainError } from '../core/errors.ts';
 import { decodeImageFile } from '../dataset/accept.ts';
 import { adapterFile, readAdapterFile } from '../export/runFile.ts';
+import { loraShortHash } from '../formats/loraHash.ts';
 import { encodePng } from '../formats/png.ts';
+import { formatParameters } from '../formats/pngParameters.ts';
 import type { LoraModule } from '../formats/lora/types.ts';
 import { BuiltInModel } from '../hub/builtInModel.ts';
 import { openDiffusionModel, type DiffusionModel } from '../models/repository.ts';
 import { TrainControl } from '../session/control.ts';
+import { pictureParameters } from '../session/parameters.ts';
 import { adaptableModules, trainLora } from '../session/training.ts';
 import { DatasetStore } from '../storage/datasetStore.ts';
 import { ModelStore } from '../storage/modelStore.ts';
@@ -28,6 +31,7 @@ import type {
 } from './protocol.ts';
 import type { Handlers, RequestContext } from './server.ts';
 import { PromptCounter } from './promptCounter.ts';
+import { taggedRuns } from './taggedRuns.ts';
 
 /** A command for a run was given while none is running. */
 export class NoRunningTrainingError extends LoratoryError {
@@ -122,8 +126,12 @@ export function createHandlers(emit: <T extends EventType>(type: T, payload: Eve
         signal.throwIfAborted();
         const started = performance.now();
         let firstStep = started;
+        const tagged = request.syntax === 'plain' ? [] : taggedRuns(request.prompt, await runs.list());
         const plugged = await Promise.all(
-          loras.map(async ({ runId, weight }) => ({ adapter: await adapters.get(runId, generator.model), weight })),
+          [...loras, ...tagged].map(async ({ runId, ...weights }) => ({
+            ...(await adapters.get(runId, generator.model)),
+            ...weights,
+          })),
         );
         const image = await generator.generate(
           { ...request, loras: plugged },
@@ -141,8 +149,9 @@ export function createHandlers(emit: <T extends EventType>(type: T, payload: Eve
             },
           },
         );
+        const parameters = pictureParameters(request, { modelName: generator.model.name, loras: plugged });
         return {
-          png: pngBlob(image),
+          png: pngBlob(image, { parameters: formatParameters(parameters) }),
           width: image.width,
           height: image.height,
           milliseconds: performance.now() - started,
@@ -286,20 +295,28 @@ class ActiveRun {
   }
 }
 
+interface RunLora {
+  readonly name: string;
+  readonly adapter: Adapter;
+  readonly hash: string;
+}
+
 /** Adapters of stored runs, parsed once per version, so that moving a slider reads nothing. */
 class AdapterCache {
-  private readonly known = new Map<string, { readonly version: string; readonly adapter: Adapter }>();
+  private readonly known = new Map<string, { readonly version: string; readonly lora: RunLora }>();
 
   constructor(private readonly runs: RunStore) {}
 
-  async get(runId: string, model: DiffusionModel): Promise<Adapter> {
+  async get(runId: string, model: DiffusionModel): Promise<RunLora> {
     const run = await this.runs.get(runId);
-    const version = `${run.globalStep}@${run.finishedAt ?? 0}@${model.name}`;
+    const version = `${run.globalStep}@${run.finishedAt ?? 0}@${run.name}@${model.name}`;
     const cached = this.known.get(runId);
-    if (cached?.version === version) return cached.adapter;
-    const { adapter } = await readAdapterFile(run.name, await this.runs.adapter(runId), adaptableModules(model));
-    this.known.set(runId, { version, adapter });
-    return adapter;
+    if (cached?.version === version) return cached.lora;
+    const bytes = await this.runs.adapter(runId);
+    const { adapter } = await readAdapterFile(run.name, bytes, adaptableModules(model));
+    const lora = { name: run.name, adapter, hash: loraShortHash(bytes) };
+    this.known.set(runId, { version, lora });
+    return lora;
   }
 }
 
@@ -337,8 +354,8 @@ async function addImages(
   return { added, refused };
 }
 
-function pngBlob(image: RgbImage): Blob {
-  return new Blob([encodePng(image)], { type: 'image/png' });
+function pngBlob(image: RgbImage, texts: Readonly<Record<string, string>> = {}): Blob {
+  return new Blob([encodePng(image, texts)], { type: 'image/png' });
 }
 
 function safeFileName(name: string): string {
