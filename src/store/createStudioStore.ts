@@ -5,6 +5,7 @@ import { createDatasetSlice } from './dataset.ts';
 import { createGenerateSlice } from './generate.ts';
 import { createGpuSlice } from './gpu.ts';
 import { createModelSlice } from './model.ts';
+import { createPromptCountSlice } from './promptCount.ts';
 import { createRunsSlice } from './runs.ts';
 import { createSamplesSlice } from './samples.ts';
 import { createSettingsSlice } from './settings.ts';
@@ -27,6 +28,7 @@ export function createStudioStore(client: StudioClient): StudioStore {
       ...createTrainingSlice(context),
       ...createRunsSlice(context),
       ...createGenerateSlice(context),
+      ...createPromptCountSlice(context),
     };
   });
 }

@@ -5,6 +5,7 @@ import type { DatasetSlice } from './dataset.ts';
 import type { GenerateSlice } from './generate.ts';
 import type { GpuSlice } from './gpu.ts';
 import type { ModelSlice } from './model.ts';
+import type { PromptCountSlice } from './promptCount.ts';
 import type { RunsSlice } from './runs.ts';
 import type { SamplesSlice } from './samples.ts';
 import type { SettingsSlice } from './settings.ts';
@@ -20,6 +21,7 @@ export interface StudioState
     TrainingSlice,
     RunsSlice,
     GenerateSlice,
+    PromptCountSlice,
     ToastSlice,
     SettingsSlice {}
 
