@@ -5,7 +5,9 @@ import { Command, Option } from 'commander';
 import { encodePng } from '../formats/png.ts';
 import { formatParameters } from '../formats/pngParameters.ts';
 import type { PromptSyntax } from '../latents/embeddings.ts';
-import { SCHEDULER_NAMES, type SchedulerName } from '../schedulers/index.ts';
+import type { NoiseDevice } from '../sampler/noise.ts';
+import type { NamedScheduler } from '../schedulers/names.ts';
+import { TIMESTEP_SPACINGS, type TimestepSpacing } from '../schedulers/noiseSchedule.ts';
 import { ImageGenerator } from '../session/generation.ts';
 import { pictureParameters } from '../session/parameters.ts';
 import { runCommand } from './exit.ts';
@@ -13,6 +15,7 @@ import { openNodeGpu } from './nodeGpu.ts';
 import { imageSizeOf, modelHelp, openModel } from './openModel.ts';
 import { loraOption, real, repeated, whole, type LoraOption } from './options.ts';
 import { Progress } from './progress.ts';
+import { schedulerHelp, schedulerOption, schedulerOptionsOf } from './schedulerOptions.ts';
 import { openEmbeddings, openLoras, taggedLoras } from './promptFiles.ts';
 
 interface GenerateFlags {
@@ -27,7 +30,10 @@ interface GenerateFlags {
   readonly seed: number;
   readonly steps: number;
   readonly guidance: number;
-  readonly scheduler: SchedulerName;
+  readonly scheduler: NamedScheduler;
+  readonly spacing?: TimestepSpacing;
+  readonly karras: boolean;
+  readonly noise: NoiseDevice;
   readonly width?: number;
   readonly height?: number;
   readonly out: string;
@@ -62,7 +68,21 @@ export function generateCommand(): Command {
     .option('--seed <n>', 'seed of the starting noise', whole, 42)
     .option('--steps <n>', 'denoising steps', whole, 20)
     .option('--guidance <n>', 'guidance scale: how closely to follow the prompt', real, 7.5)
-    .addOption(new Option('--scheduler <name>', 'sampler').choices([...SCHEDULER_NAMES]).default('ddim'))
+    .option('--scheduler <name>', `sampler: ${schedulerHelp}`, schedulerOption, {
+      name: 'ddim',
+      useKarrasSigmas: false,
+    })
+    .addOption(
+      new Option('--spacing <how>', 'how timesteps are spaced; as the model and the sampler, if not given').choices(
+        TIMESTEP_SPACINGS,
+      ),
+    )
+    .option('--karras', "walk over Karras' sigmas", false)
+    .addOption(
+      new Option('--noise <device>', "whose random numbers: torch's on the CPU, as diffusers, or on a GPU, as A1111")
+        .choices(['cpu', 'gpu'])
+        .default('cpu'),
+    )
     .option('--width <px>', 'width of the picture; as the model, if not given', whole)
     .option('--height <px>', 'height of the picture; as the model, if not given', whole)
     .action((flags: GenerateFlags) => runCommand(() => generate(flags)));
@@ -83,7 +103,9 @@ async function generate(flags: GenerateFlags): Promise<number> {
     guidanceScale: flags.guidance,
     width: flags.width ?? imageSizeOf(model),
     height: flags.height ?? imageSizeOf(model),
-    scheduler: flags.scheduler,
+    scheduler: flags.scheduler.name,
+    schedulerOptions: schedulerOptionsOf(flags),
+    noiseDevice: flags.noise,
   };
   await mkdir(dirname(flags.out), { recursive: true });
   const progress = new Progress();
@@ -95,8 +117,8 @@ async function generate(flags: GenerateFlags): Promise<number> {
       { ...request, loras, embeddings },
       {
         onStatus: (detail) => progress.say(detail),
-        onStep: (step) => {
-          if (!started) progress.start(flags.steps, 'Drawing {bar} {value}/{total} | {eta} s left');
+        onStep: (step, calls) => {
+          if (!started) progress.start(calls, 'Drawing {bar} {value}/{total} | {eta} s left');
           started = true;
           progress.update(step);
         },

@@ -1,10 +1,9 @@
 /** The denoising loop of a Stable Diffusion pipeline with classifier-free guidance (Ho & Salimans 2021). */
 import { invariant } from '../core/invariant.ts';
-import { TorchGenerator } from '../core/rng.ts';
 import { readTensor, tensor, type Tensor } from '../gpu/ops.ts';
 import type { PromptEmbedding } from '../latents/embeddings.ts';
 import type { UNet2DCondition } from '../models/unet.ts';
-import type { Scheduler } from '../schedulers/types.ts';
+import type { DrawNoise, Scheduler } from '../schedulers/types.ts';
 
 /** A prompt that changes on the way: what the UNet's call number `call`, counted from 0, is conditioned on. */
 export type EmbeddingOfCall = (call: number) => PromptEmbedding;
@@ -12,11 +11,10 @@ export type EmbeddingOfCall = (call: number) => PromptEmbedding;
 export interface DenoiseOptions {
   readonly unet: UNet2DCondition;
   readonly scheduler: Scheduler;
-  /**
-   * Where to start, [h, w, c]: from noise of unit variance, which is multiplied by the scheduler's initNoiseSigma here, or from
-   * latents that were brought to the noise level of timestep number `from` already (image to image).
-   */
-  readonly start: { readonly noise: Float32Array } | { readonly latents: Float32Array; readonly from: number };
+  /** Noise of unit variance, [h, w, c]: of the start, if none is given, and then of the steps, for schedulers that want it. */
+  readonly noise: DrawNoise;
+  /** Latents [h, w, c] that were brought to the noise level of entry `from` of the timesteps already (image to image). */
+  readonly start?: { readonly latents: Float32Array; readonly from: number };
   readonly shape: readonly [h: number, w: number, c: number];
   readonly promptEmbeds: PromptEmbedding | EmbeddingOfCall;
   readonly negativePromptEmbeds: PromptEmbedding | EmbeddingOfCall;
@@ -29,14 +27,14 @@ export interface DenoiseOptions {
 
 /** Denoises one image's latents, [h, w, c], scaled as the UNet sees them. */
 export async function denoise(options: DenoiseOptions): Promise<Float32Array> {
-  const { unet, scheduler, start, shape, promptEmbeds, negativePromptEmbeds, guidanceScale, signal, onStep } = options;
+  const { unet, scheduler, noise, start, shape, promptEmbeds, negativePromptEmbeds, guidanceScale, signal, onStep } =
+    options;
   const guided = guidanceScale > 1;
   const prompts = guided ? [negativePromptEmbeds, promptEmbeds] : [promptEmbeds];
   const context = new Context();
   let call = 0;
-  let latents: Float32Array =
-    'noise' in start ? start.noise.map((value) => value * scheduler.initNoiseSigma) : start.latents;
-  const from = 'noise' in start ? 0 : start.from;
+  let latents = start?.latents ?? noise().map((value) => value * scheduler.initNoiseSigma);
+  const from = start?.from ?? 0;
   try {
     for (const [i, timestep] of scheduler.timesteps.entries()) {
       if (i < from) continue;
@@ -53,25 +51,13 @@ export async function denoise(options: DenoiseOptions): Promise<Float32Array> {
       const values = await readTensor(predicted);
       predicted.dispose();
       sample.dispose();
-      latents = scheduler.step(guided ? guide(values, guidanceScale) : values, i, latents);
+      latents = scheduler.step(guided ? guide(values, guidanceScale) : values, i, latents, noise);
       onStep?.(i + 1, latents);
     }
   } finally {
     context.dispose();
   }
   return latents;
-}
-
-/** Unit noise [h, w, c] for a seed: torch.randn of [1, c, h, w] on a CPU generator, as diffusers draws it. */
-export function initialNoise(seed: number, [h, w, c]: readonly [number, number, number]): Float32Array {
-  return toChannelsLast(new TorchGenerator(seed).randn(c * h * w), [h, w, c]);
-}
-
-/** [c, h, w] to [h, w, c]. */
-export function toChannelsLast(values: Float32Array, [h, w, c]: readonly [number, number, number]): Float32Array {
-  const out = new Float32Array(values.length);
-  for (let k = 0; k < c; k++) for (let p = 0; p < h * w; p++) out[p * c + k] = values[k * h * w + p]!;
-  return out;
 }
 
 /** uncond + scale * (cond - uncond), in float32, for a batch of [negative, prompt]. */

@@ -48,6 +48,7 @@ export function createDdimScheduler(config: SchedulerConfig, numInferenceSteps: 
 
   return {
     timesteps,
+    order: 1,
     initNoiseSigma: 1,
     scaleModelInput: (sample) => sample,
     predOriginalSample: (modelOutput, i, sample) => {

@@ -34,7 +34,7 @@ export class InferenceStepsError extends LoratoryError {
 
 const BETA_SCHEDULES = ['linear', 'scaled_linear', 'squaredcos_cap_v2'] as const;
 const PREDICTION_TYPES = ['epsilon', 'v_prediction', 'sample'] as const;
-const TIMESTEP_SPACINGS = ['leading', 'trailing', 'linspace'] as const;
+export const TIMESTEP_SPACINGS = ['leading', 'trailing', 'linspace'] as const;
 export type BetaSchedule = (typeof BETA_SCHEDULES)[number];
 export type PredictionType = (typeof PREDICTION_TYPES)[number];
 export type TimestepSpacing = (typeof TIMESTEP_SPACINGS)[number];
@@ -54,10 +54,14 @@ export interface SchedulerConfig {
   readonly clipSampleRange?: number;
   readonly useKarrasSigmas?: boolean;
   readonly finalSigmasType?: 'zero' | 'sigma_min';
+  readonly rescaleBetasZeroSnr?: boolean;
+  /** Of latent consistency models: the steps of their distillation, and the factor of timesteps in their boundary condition. */
+  readonly originalInferenceSteps?: number;
+  readonly timestepScaling?: number;
 }
 
 /** Options that would change the result and are not built: a config may only have them switched off. */
-const MUST_BE_OFF = ['thresholding', 'rescale_betas_zero_snr', 'use_beta_sigmas', 'use_exponential_sigmas'];
+const MUST_BE_OFF = ['thresholding', 'use_beta_sigmas', 'use_exponential_sigmas'];
 
 /** Reads a scheduler_config.json, already parsed. Throws {@link SchedulerConfigError} for what is malformed or not supported. */
 export function parseSchedulerConfig(json: Readonly<Record<string, unknown>>): SchedulerConfig {
@@ -98,6 +102,9 @@ export function parseSchedulerConfig(json: Readonly<Record<string, unknown>>): S
     clipSampleRange: number('clip_sample_range', 'it must be above 0', (n) => n > 0),
     useKarrasSigmas: flag('use_karras_sigmas'),
     finalSigmasType: oneOf('final_sigmas_type', ['zero', 'sigma_min'] as const),
+    rescaleBetasZeroSnr: flag('rescale_betas_zero_snr'),
+    originalInferenceSteps: number('original_inference_steps', 'it must be a whole number from 1 to 100000', isCount),
+    timestepScaling: number('timestep_scaling', 'it must be above 0', (n) => n > 0),
   };
   return Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined));
 }
@@ -139,15 +146,31 @@ function betasOf(config: SchedulerConfig): Float32Array {
   }
 }
 
+/** The cumulative product of 1 - beta. */
+function cumulativeProduct(betas: Float32Array): Float32Array {
+  let product = 1;
+  return betas.map((beta) => (product = fround(product * fround(1 - beta))));
+}
+
+/** Betas moved so that the last timestep is pure noise (Lin et al. 2023, algorithm 1). */
+function rescaleZeroTerminalSnr(betas: Float32Array): Float32Array {
+  const roots = cumulativeProduct(betas).map(Math.sqrt);
+  const [first, last] = [roots[0]!, roots.at(-1)!];
+  const stretch = fround(first / fround(first - last));
+  const alphas = roots.map((root) => fround(fround(root - last) * stretch) ** 2);
+  return alphas.map((alpha, t) => 1 - (t === 0 ? alpha : fround(alpha / alphas[t - 1]!)));
+}
+
 /** The noise schedule of a parsed config. */
 export function noiseScheduleOf(config: SchedulerConfig): NoiseSchedule {
-  const alphasCumprod = betasOf(config);
-  let product = 1;
-  for (let t = 0; t < alphasCumprod.length; t++) {
-    product = fround(product * fround(1 - alphasCumprod[t]!));
-    alphasCumprod[t] = product;
-  }
+  const betas = betasOf(config);
+  const alphasCumprod = cumulativeProduct(config.rescaleBetasZeroSnr ? rescaleZeroTerminalSnr(betas) : betas);
   return { alphasCumprod, numTrainTimesteps: alphasCumprod.length, predictionType: config.predictionType ?? 'epsilon' };
+}
+
+/** The same for schedulers that think in sigmas: pure noise, whose sigma is infinite, becomes a share of 2^-24, as in diffusers. */
+export function withoutInfiniteSigma(schedule: NoiseSchedule): NoiseSchedule {
+  return { ...schedule, alphasCumprod: schedule.alphasCumprod.map((alpha) => (alpha === 0 ? 2 ** -24 : alpha)) };
 }
 
 /** The noise schedule of a scheduler_config.json, already parsed as JSON. Throws {@link SchedulerConfigError}. */

@@ -1,12 +1,13 @@
 /**
- * Plan: alphasCumprod and addNoise against torch; every recorded DDIM and Euler run (timesteps, sigmas, each step's sample) with the
- * oracle's pseudo-model in place of the UNet; v-prediction and sample prediction against epsilon, which they must equal; what
- * repositories' configs may say; typed errors.
+ * Plan: alphasCumprod and addNoise against torch; every recorded run of every scheduler (timesteps, sigmas, each step's sample) with the
+ * oracle's pseudo-model in place of the UNet; v-prediction and sample prediction against epsilon, which they must equal over whole
+ * walks; starts in the middle; zero terminal SNR; names; what repositories' configs may say; typed errors.
  */
 import { describe, expect, it } from 'vitest';
 import { expectClose, fixtureJson, golden, oracleCases } from '../../tools/testing.ts';
 import { addNoise, getVelocity } from './ddpm.ts';
-import { createScheduler, SCHEDULER_CLASSES } from './index.ts';
+import { createScheduler, SCHEDULER_NAMES } from './index.ts';
+import { parseSchedulerName, SCHEDULER_CLASSES, SCHEDULER_LABELS } from './names.ts';
 import {
   createNoiseSchedule,
   InferenceStepsError,
@@ -16,6 +17,10 @@ import {
 
 const SD15 = fixtureJson('sd15-tiny/model/scheduler/scheduler_config.json') as Record<string, unknown>;
 const { fround } = Math;
+/** For schedulers that draw no noise. */
+const undrawn = (): never => {
+  throw new Error('noise was drawn');
+};
 
 /** Stands in for the UNet: 0.3 x + 0.1 sin(t / 100). */
 function pseudoModel(x: Float32Array, t: number): Float32Array {
@@ -71,9 +76,7 @@ const RUNS = oracleCases('schedulers/').filter((c) => (c.params['class'] as stri
 
 describe('samplers', () => {
   it('are covered by recorded runs of each class', () => {
-    expect(new Set(RUNS.map((c) => SCHEDULER_CLASSES[c.params['class'] as string]))).toEqual(
-      new Set(['ddim', 'euler']),
-    );
+    expect(new Set(RUNS.map((c) => SCHEDULER_CLASSES[c.params['class'] as string]))).toEqual(new Set(SCHEDULER_NAMES));
   });
 
   it.each(RUNS)('follow diffusers step by step: $id', async (c) => {
@@ -89,12 +92,17 @@ describe('samplers', () => {
     expect(scheduler.initNoiseSigma).toBeCloseTo(c.params['init_noise_sigma'] as number, 4);
 
     const samples = await golden(c, 'samples');
+    const noise = c.roles['noise'] === undefined ? null : (await golden(c, 'noise')).values;
+    let drawn = 0;
     let sample = (await golden(c, 'x_T')).values.map((x) => x * scheduler.initNoiseSigma) as Float32Array;
     scheduler.timesteps.forEach((timestep, i) => {
-      sample = scheduler.step(pseudoModel(scheduler.scaleModelInput(sample, i), timestep), i, sample);
+      const size = sample.length;
+      const drawNoise = noise ? () => noise.subarray(drawn * size, ++drawn * size) : undrawn;
+      sample = scheduler.step(pseudoModel(scheduler.scaleModelInput(sample, i), timestep), i, sample, drawNoise);
       const recorded = samples.values.subarray(i * sample.length, (i + 1) * sample.length);
       expectClose(sample, recorded, samples.atol, `sample after step ${i}`);
     });
+    expect(drawn * sample.length).toBe(noise?.length ?? 0);
   });
 
   it.each(['ddim', 'euler'] as const)('%s gives the same step for each kind of prediction', (name) => {
@@ -113,10 +121,98 @@ describe('samplers', () => {
 
     expectClose(epsilon.predOriginalSample(noise, i, noisy), original, 1e-6);
     expectClose(velocity.predOriginalSample(v, i, noisy), original, 1e-6);
-    const next = epsilon.step(noise, i, noisy);
+    const next = epsilon.step(noise, i, noisy, undrawn);
     expectClose(next, epsilon.addNoise(original, noise, i + 1), name === 'ddim' ? 1e-6 : 1e-5);
-    expectClose(velocity.step(v, i, noisy), next, 2e-6);
-    expectClose(sample.step(original, i, noisy), next, 2e-6);
+    expectClose(velocity.step(v, i, noisy, undrawn), next, 2e-6);
+    expectClose(sample.step(original, i, noisy, undrawn), next, 2e-6);
+  });
+
+  it.each(SCHEDULER_NAMES)('%s walks the same whatever the model predicts', (name) => {
+    // A model that knows the clean sample: its noise, velocity and sample all say the same.
+    const original = Float32Array.of(0.9, -0.4, 0.1, 0);
+    const walk = (predictionType: 'epsilon' | 'v_prediction' | 'sample'): Float32Array => {
+      const scheduler = createScheduler(name, SD15, 8, { predictionType });
+      const noise = Float32Array.of(0.3, -1.2, 0.7, 1.5);
+      let draws = 0;
+      const drawNoise = (): Float32Array => noise.map((x) => Math.sin(x * ++draws));
+      let sample: Float32Array = noise.map((x) => x * scheduler.initNoiseSigma);
+      scheduler.timesteps.forEach((timestep, i) => {
+        // The model sees a sample of unit variance, at the level that the timestep or sigma says.
+        const input = scheduler.scaleModelInput(sample, i);
+        const sigma = scheduler.sigmas?.[i];
+        const alpha = sigma === undefined ? createNoiseSchedule(SD15).alphasCumprod[timestep]! : 1 / (1 + sigma ** 2);
+        const [signal, deviation] = [Math.sqrt(alpha), Math.sqrt(1 - alpha)];
+        const epsilon = input.map((x, j) => (x - signal * original[j]!) / deviation);
+        const velocity = epsilon.map((e, j) => signal * e - deviation * original[j]!);
+        const output = { epsilon, v_prediction: velocity, sample: original }[predictionType];
+        expectClose(scheduler.predOriginalSample(output, i, sample), original, 1e-4, 'predicted original');
+        sample = scheduler.step(output, i, sample, drawNoise);
+      });
+      return sample;
+    };
+    const epsilon = walk('epsilon');
+    // PNDM extrapolates what the model says before it asks what it means, as in diffusers.
+    const atol = name === 'pndm' ? 0.05 : 1e-4;
+    expectClose(walk('v_prediction'), epsilon, atol, 'walk by velocity');
+    expectClose(walk('sample'), epsilon, atol, 'walk by sample');
+    // PNDM and DDIM end at the first timestep's level, the others on the clean sample.
+    expectClose(epsilon, original, name === 'ddim' || name === 'pndm' ? 0.1 : 1e-4, 'end');
+  });
+
+  it.each(SCHEDULER_NAMES)('%s may begin in the middle, at a multiple of its order', (name) => {
+    const original = Float32Array.of(0.9, -0.4, 0.1, 0);
+    const noise = Float32Array.of(0.3, -1.2, 0.7, 1.5);
+    const scheduler = createScheduler(name, SD15, 10, { predictionType: 'sample' });
+    const from = 4 * scheduler.order;
+    let sample = scheduler.addNoise(original, noise, from);
+    const sigma = scheduler.sigmas?.[from];
+    const timestep = scheduler.timesteps[from]!;
+    const alpha = sigma === undefined ? createNoiseSchedule(SD15).alphasCumprod[timestep]! : 1 / (1 + sigma ** 2);
+    expectClose(
+      scheduler.scaleModelInput(sample, from),
+      original.map((x, j) => Math.sqrt(alpha) * x + Math.sqrt(1 - alpha) * noise[j]!),
+      1e-5,
+    );
+    for (let i = from; i < scheduler.timesteps.length; i++) sample = scheduler.step(original, i, sample, () => noise);
+    expectClose(sample, original, name === 'ddim' || name === 'pndm' ? 0.1 : 1e-5);
+  });
+
+  it('puts the second timestep of PNDM and all but the first of Heun twice', () => {
+    expect(createScheduler('pndm', SD15, 4).timesteps).toEqual([751, 501, 501, 251, 1]);
+    expect(createScheduler('pndm', SD15, 1).timesteps).toEqual([1]);
+    expect(createScheduler('heun', SD15, 3, { timestepSpacing: 'leading' }).timesteps).toEqual([667, 334, 334, 1, 1]);
+  });
+
+  it('spaces the timesteps of each solver', () => {
+    const at = (name: 'dpmpp_2m' | 'unipc', timestepSpacing: 'leading' | 'trailing' | 'linspace') =>
+      createScheduler(name, SD15, 4, { timestepSpacing }).timesteps;
+    for (const name of ['dpmpp_2m', 'unipc'] as const) {
+      expect(at(name, 'leading')).toEqual([801, 601, 401, 201]);
+      expect(at(name, 'trailing')).toEqual([999, 749, 499, 249]);
+      expect(at(name, 'linspace')).toEqual([999, 749, 500, 250]);
+    }
+    expect(createScheduler('lcm', SD15, 4).timesteps).toEqual([999, 759, 499, 259]);
+  });
+
+  it('reaches pure noise where rescale_betas_zero_snr says so, and walks from it by velocity', () => {
+    const config = { ...SD15, rescale_betas_zero_snr: true, prediction_type: 'v_prediction' };
+    const { alphasCumprod } = createNoiseSchedule(config);
+    expect(alphasCumprod[999]).toBe(0);
+    expect(alphasCumprod[0]).toBeCloseTo(createNoiseSchedule(SD15).alphasCumprod[0]!, 5);
+    const trailing = { timestepSpacing: 'trailing' } as const;
+    expect(createScheduler('euler', config, 5, trailing).initNoiseSigma).toBeCloseTo(4096, 0);
+    for (const name of SCHEDULER_NAMES) {
+      const scheduler = createScheduler(name, config, 5, trailing);
+      let sample = Float32Array.of(0.3, -1.2).map((x) => x * scheduler.initNoiseSigma) as Float32Array;
+      scheduler.timesteps.forEach((timestep, i) => {
+        const output = pseudoModel(scheduler.scaleModelInput(sample, i), timestep);
+        sample = scheduler.step(output, i, sample, () => Float32Array.of(0.5, 0.5));
+      });
+      expect(
+        [...sample].every((x) => Math.abs(x) < 10),
+        `${name}: ${sample.join(', ')}`,
+      ).toBe(true);
+    }
   });
 
   it('reads clip_sample: DDIM clips by default, SD1.5 says not to', () => {
@@ -129,7 +225,7 @@ describe('samplers', () => {
   it('ends DDIM on alpha 1 where set_alpha_to_one says so', () => {
     const scheduler = createScheduler('ddim', { ...SD15, set_alpha_to_one: true }, 10);
     const [output, x] = [Float32Array.of(0.5), Float32Array.of(1)];
-    expect(scheduler.step(output, 9, x)).toEqual(scheduler.predOriginalSample(output, 9, x));
+    expect(scheduler.step(output, 9, x, undrawn)).toEqual(scheduler.predOriginalSample(output, 9, x));
   });
 
   it('ends Euler on the smallest training sigma where final_sigmas_type says so', () => {
@@ -144,6 +240,8 @@ describe('samplers', () => {
       '1000 inference steps are asked for, but this schedule allows whole numbers from 1 to 999.',
     );
     expect(createScheduler('euler', SD15, 1).timesteps).toEqual([0]);
+    expect(() => createScheduler('lcm', SD15, 51)).toThrow('whole numbers from 1 to 50.');
+    expect(() => createScheduler('dpmpp_2m', SD15, 1000)).toThrow('whole numbers from 1 to 999.');
   });
 
   it('refuses configs that it cannot follow, saying what is wrong', () => {
@@ -151,7 +249,7 @@ describe('samplers', () => {
       expect(() => parseSchedulerConfig({ ...SD15, [field]: value })).toThrow(SchedulerConfigError);
       expect(() => parseSchedulerConfig({ ...SD15, [field]: value })).toThrow(message);
     };
-    refuse('rescale_betas_zero_snr', true, 'rescale_betas_zero_snr = true, but Loratory does not support it.');
+    refuse('use_beta_sigmas', true, 'use_beta_sigmas = true, but Loratory does not support it.');
     refuse(
       'beta_schedule',
       'sigmoid',
@@ -166,5 +264,24 @@ describe('samplers', () => {
     refuse('trained_betas', [], 'trained_betas = [], but it must be a list of numbers between 0 and 1.');
     refuse('clip_sample', 'no', 'clip_sample = "no", but it must be true or false.');
     expect(parseSchedulerConfig({ trained_betas: null })).toEqual({});
+  });
+});
+
+describe('scheduler names', () => {
+  it("are understood in every tool's spelling", () => {
+    for (const name of SCHEDULER_NAMES) {
+      expect(parseSchedulerName(name)).toEqual({ name, useKarrasSigmas: false });
+      expect(parseSchedulerName(SCHEDULER_LABELS[name].toUpperCase())).toEqual({ name, useKarrasSigmas: false });
+    }
+    expect(parseSchedulerName('DPM++ 2M Karras')).toEqual({ name: 'dpmpp_2m', useKarrasSigmas: true });
+    expect(parseSchedulerName('euler_ancestral')?.name).toBe('euler_a');
+    expect(parseSchedulerName('uni_pc')?.name).toBe('unipc');
+    expect(parseSchedulerName('HeunDiscreteScheduler')?.name).toBe('heun');
+  });
+
+  it('are none where nobody has them, or where Karras sigmas mean nothing', () => {
+    expect(parseSchedulerName('DPM adaptive')).toBeNull();
+    expect(parseSchedulerName('DDIM Karras')).toBeNull();
+    expect(parseSchedulerName('karras')).toBeNull();
   });
 });

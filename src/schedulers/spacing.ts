@@ -1,5 +1,11 @@
 /** How a scheduler picks its steps among the training timesteps (Lin et al. 2023, table 2), as diffusers computes it. */
-import { InferenceStepsError, type TimestepSpacing } from './noiseSchedule.ts';
+import {
+  InferenceStepsError,
+  type NoiseSchedule,
+  type SchedulerConfig,
+  type TimestepSpacing,
+} from './noiseSchedule.ts';
+import { interpolate, karrasSigmas, timestepOf, trainSigmasOf } from './sigmas.ts';
 
 /** Rounds half to even, as numpy does. */
 function roundHalfEven(value: number): number {
@@ -45,4 +51,26 @@ export function spaceTimesteps(
 /** The same as whole numbers. */
 export function spaceWholeTimesteps(...spacing: Parameters<typeof spaceTimesteps>): number[] {
   return spaceTimesteps(...spacing).map(roundHalfEven);
+}
+
+/**
+ * The steps of a solver in lambda (DPM-Solver++, UniPC): leading and linspace put one point more and leave out the cleanest, whose
+ * place the final sigma takes. Karras' sigmas span the whole schedule whatever the spacing. `sigmas` has one for each timestep.
+ */
+export function solverGrid(
+  { timestepSpacing = 'linspace', stepsOffset = 0, useKarrasSigmas = false }: SchedulerConfig,
+  { alphasCumprod, numTrainTimesteps }: NoiseSchedule,
+  steps: number,
+): { readonly timesteps: number[]; readonly sigmas: number[]; readonly trainSigmas: Float32Array } {
+  const extra = timestepSpacing === 'trailing' ? 0 : 1;
+  const most = numTrainTimesteps - extra - (timestepSpacing === 'leading' ? stepsOffset : 0);
+  if (!Number.isInteger(steps) || steps < 1 || steps > most) throw new InferenceStepsError(steps, most);
+  const trainSigmas = trainSigmasOf(alphasCumprod);
+  if (useKarrasSigmas) {
+    const sigmas = karrasSigmas(trainSigmas.at(-1)!, trainSigmas[0]!, steps);
+    const logSigmas = trainSigmas.map(Math.log);
+    return { timesteps: sigmas.map((sigma) => roundHalfEven(timestepOf(sigma, logSigmas))), sigmas, trainSigmas };
+  }
+  const timesteps = spaceWholeTimesteps(timestepSpacing, steps + extra, numTrainTimesteps, stepsOffset).slice(0, steps);
+  return { timesteps, sigmas: timesteps.map((timestep) => interpolate(trainSigmas, timestep)), trainSigmas };
 }

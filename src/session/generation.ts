@@ -10,9 +10,12 @@ import { trimMemory } from '../gpu/ops.ts';
 import type { DiffusionModel } from '../models/repository.ts';
 import type { UNet2DCondition } from '../models/unet.ts';
 import type { AutoencoderKL } from '../models/vae.ts';
-import { denoise, initialNoise } from '../sampler/denoise.ts';
+import { denoise } from '../sampler/denoise.ts';
 import { decodeLatents } from '../sampler/image.ts';
-import { createScheduler, type SchedulerName } from '../schedulers/index.ts';
+import { noiseSource, type NoiseDevice } from '../sampler/noise.ts';
+import { createScheduler, hasKarrasSigmas, type SchedulerName } from '../schedulers/index.ts';
+import { SCHEDULER_LABELS } from '../schedulers/names.ts';
+import type { SchedulerConfig } from '../schedulers/noiseSchedule.ts';
 import type { Scheduler } from '../schedulers/types.ts';
 import { PromptConditioner, type ConditioningRequest } from './conditioning.ts';
 import { resolutionUnit } from './training.ts';
@@ -26,6 +29,9 @@ export class GenerateOptionError extends LoratoryError {
   }
 }
 
+/** What a user may set of a scheduler; what is not set is as the model's repository and the scheduler have it. */
+export type SchedulerOptions = Pick<SchedulerConfig, 'timestepSpacing' | 'useKarrasSigmas'>;
+
 export interface GenerationRequest extends Omit<ConditioningRequest, 'loras'> {
   readonly seed: number;
   readonly numInferenceSteps: number;
@@ -33,6 +39,9 @@ export interface GenerationRequest extends Omit<ConditioningRequest, 'loras'> {
   readonly width: number;
   readonly height: number;
   readonly scheduler: SchedulerName;
+  readonly schedulerOptions?: SchedulerOptions;
+  /** The generator of the noise; the CPU's, if not given. */
+  readonly noiseDevice?: NoiseDevice;
   readonly loras: readonly {
     readonly adapter: Adapter;
     readonly weight: number;
@@ -45,7 +54,8 @@ export interface GenerationOptions {
   readonly signal?: AbortSignal;
   /** What is being done before the first step, in words. */
   readonly onStatus?: (detail: string) => void;
-  readonly onStep?: (step: number) => void;
+  /** After each call of the UNet; a scheduler may need more calls than there are steps. */
+  readonly onStep?: (call: number, calls: number) => void;
 }
 
 export class ImageGenerator {
@@ -61,7 +71,8 @@ export class ImageGenerator {
   /** @throws {GenerateOptionError} before anything is loaded. */
   async generate(request: GenerationRequest, { signal, onStatus, onStep }: GenerationOptions = {}): Promise<RgbImage> {
     checkRequest(request, this.model);
-    const scheduler = createScheduler(request.scheduler, this.model.schedulerConfig, request.numInferenceSteps);
+    const { scheduler: name, schedulerOptions, numInferenceSteps, noiseDevice } = request;
+    const scheduler = createScheduler(name, this.model.schedulerConfig, numInferenceSteps, schedulerOptions);
     const conditioning = await this.prompts.conditioning(
       {
         ...request,
@@ -84,12 +95,12 @@ export class ImageGenerator {
     const latents = await denoise({
       unet: this.unet,
       scheduler,
-      start: { noise: initialNoise(request.seed, shape) },
+      noise: noiseSource(request.seed, shape, noiseDevice),
       shape,
       ...conditioning,
       guidanceScale: request.guidanceScale,
       ...(signal ? { signal } : {}),
-      ...(onStep ? { onStep: (step) => onStep(step) } : {}),
+      ...(onStep ? { onStep: (call) => onStep(call, scheduler.timesteps.length) } : {}),
     });
     this.vae ??= await this.model.loadVae({ encoder: false, decoder: true });
     return decodeLatents(this.vae, latents, shape);
@@ -123,7 +134,9 @@ function checkRequest(request: GenerationRequest, model: DiffusionModel): void {
       throw new GenerateOptionError(side, value, `this model needs a multiple of ${unit} from ${unit} to 2048`);
     }
   }
-  const { numInferenceSteps: steps, guidanceScale, seed, clipSkip = 1 } = request;
+  const { numInferenceSteps: steps, guidanceScale, seed, clipSkip = 1, scheduler, schedulerOptions } = request;
+  if (schedulerOptions?.useKarrasSigmas && !hasKarrasSigmas(scheduler))
+    throw new GenerateOptionError('karras', true, `${SCHEDULER_LABELS[scheduler]} does not walk over Karras sigmas`);
   const { hiddenLayers } = model.textConfig;
   if (!Number.isInteger(clipSkip) || clipSkip < 1 || clipSkip > hiddenLayers)
     throw new GenerateOptionError('clipSkip', clipSkip, `this model needs a whole number from 1 to ${hiddenLayers}`);

@@ -24,6 +24,13 @@ describe("a picture's parameters", () => {
     );
   });
 
+  it("say Karras sigmas, and the CPU's generator", () => {
+    const options = { scheduler: 'dpmpp_2m', schedulerOptions: { useKarrasSigmas: true }, noiseDevice: 'gpu' } as const;
+    const text = formatParameters(pictureParameters({ ...request, ...options }, none));
+    expect(text).toContain('Sampler: DPM++ 2M, Schedule type: Karras, ');
+    expect(text).not.toContain('RNG');
+  });
+
   it('name LoRAs by tag and hash, those of the prompt once', () => {
     const loras = [
       { name: 'style', weight: 0.8, hash: '0123456789ab' },

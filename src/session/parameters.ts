@@ -1,7 +1,7 @@
 /** A picture's settings as A1111 writes them into its PNG, so that it, and most other tools, can draw the picture again. */
 import type { PngParameters } from '../formats/pngParameters.ts';
 import { extractLoraTags } from '../prompts/loraTags.ts';
-import type { SchedulerName } from '../schedulers/index.ts';
+import { SCHEDULER_LABELS } from '../schedulers/names.ts';
 import type { GenerationRequest } from './generation.ts';
 
 export interface UsedLora {
@@ -11,18 +11,6 @@ export interface UsedLora {
   /** The first twelve digits of its hash: see loraShortHash. */
   readonly hash: string;
 }
-
-/** What A1111 calls the schedulers. */
-const SAMPLERS: Readonly<Record<SchedulerName, string>> = {
-  ddim: 'DDIM',
-  pndm: 'PLMS',
-  euler: 'Euler',
-  euler_a: 'Euler a',
-  dpmpp_2m: 'DPM++ 2M',
-  unipc: 'UniPC',
-  lcm: 'LCM',
-  heun: 'Heun',
-};
 
 /** LoRAs that the prompt does not name get a tag at its end: A1111 knows no other place for them. */
 export function pictureParameters(
@@ -36,15 +24,16 @@ export function pictureParameters(
   const hasBrackets = /[([]/.test(prompt + negativePrompt);
   const settings: (readonly [string, string])[] = [
     ['Steps', String(request.numInferenceSteps)],
-    ['Sampler', SAMPLERS[request.scheduler]],
-    ['Schedule type', 'Automatic'],
+    ['Sampler', SCHEDULER_LABELS[request.scheduler]],
+    ['Schedule type', request.schedulerOptions?.useKarrasSigmas ? 'Karras' : 'Automatic'],
     ['CFG scale', String(request.guidanceScale)],
     ['Seed', String(request.seed)],
     ['Size', `${request.width}x${request.height}`],
     ['Model', modelName.split('/').findLast((part) => part !== '') ?? modelName],
   ];
   if (clipSkip > 1) settings.push(['Clip skip', String(clipSkip)]);
-  settings.push(['RNG', 'CPU']);
+  // A1111 says nothing of its default.
+  if (request.noiseDevice !== 'gpu') settings.push(['RNG', 'CPU']);
   if (hashes.size > 0) settings.push(['Lora hashes', Array.from(hashes, (pair) => pair.join(': ')).join(', ')]);
   if (syntax === 'plain' && hasBrackets) settings.push(['Emphasis', 'None']);
   settings.push(['Version', 'Loratory']);

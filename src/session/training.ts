@@ -17,7 +17,8 @@ import type { DiffusionModel } from '../models/repository.ts';
 import { clipModules, unetModules } from '../models/adaptable.ts';
 import { createScheduler } from '../schedulers/index.ts';
 import { createNoiseSchedule } from '../schedulers/noiseSchedule.ts';
-import { denoise, initialNoise } from '../sampler/denoise.ts';
+import { denoise } from '../sampler/denoise.ts';
+import { noiseSource } from '../sampler/noise.ts';
 import { decodeLatents } from '../sampler/image.ts';
 import { planBatch } from '../trainer/batches.ts';
 import { buildBatch, defaultAdamW, LoraTrainer, predictClean } from '../trainer/trainer.ts';
@@ -182,7 +183,7 @@ export async function trainLora(
         await denoise({
           unet,
           scheduler: createScheduler('ddim', model.schedulerConfig, options.sampleInferenceSteps),
-          start: { noise: initialNoise(seed, shape) },
+          noise: noiseSource(seed, shape),
           shape,
           promptEmbeds: defined(embeddings.get(prompt)),
           negativePromptEmbeds: defined(embeddings.get('')),

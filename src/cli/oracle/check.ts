@@ -70,7 +70,8 @@ export function maxAbsError(actual: ArrayLike<number>, expected: ArrayLike<numbe
   if (actual.length !== expected.length) return Infinity;
   let worst = 0;
   for (let i = 0; i < expected.length; i++) {
-    const error = Math.abs(actual[i]! - expected[i]!);
+    // Infinity equals itself.
+    const error = actual[i] === expected[i] ? 0 : Math.abs(actual[i]! - expected[i]!);
     if (Number.isNaN(error)) return NaN;
     if (error > worst) worst = error;
   }

@@ -4,11 +4,12 @@ import { toModelRange } from '../../../dataset/preprocess.ts';
 import { sampleLatents } from '../../../latents/cache.ts';
 import { encodePrompts } from '../../../latents/embeddings.ts';
 import { denoise } from '../../../sampler/denoise.ts';
+import { startFromLatents, startIndex } from '../../../sampler/imageToImage.ts';
 import { decodeLatents } from '../../../sampler/image.ts';
 import type { Scheduler } from '../../../schedulers/types.ts';
 import { toNchw, toNhwc } from '../check.ts';
 import { schedulerOf } from './schedulers.ts';
-import { nhwcShape, rgb } from './support.ts';
+import { drawsOf, nhwcShape, rgb, undrawn } from './support.ts';
 import type { Replay } from './types.ts';
 
 export async function replayPipeline(replay: Replay): Promise<boolean> {
@@ -25,13 +26,19 @@ export async function replayPipeline(replay: Replay): Promise<boolean> {
   const shape = check.hasRole('latents')
     ? nhwcShape((await input('latents')).shape)
     : nhwcShape((await input('noise')).shape);
-  const start = check.hasRole('latents')
-    ? { noise: toNhwc(await input('latents')) }
-    : await imageToImageStart(replay, scheduler);
+  const initial = check.hasRole('latents') ? toNhwc(await input('latents')) : null;
+  // The noise of image to image is its start's; of text to image its steps', where a stochastic scheduler draws it.
+  const later = initial && check.hasRole('noise') ? drawsOf(await input('noise'), toNhwc) : undrawn;
+  let begun = initial === null;
   const latents = await denoise({
     unet: await models.unet(),
     scheduler,
-    start,
+    noise: () => {
+      if (begun || !initial) return later();
+      begun = true;
+      return initial;
+    },
+    ...(initial ? {} : { start: await imageToImageStart(replay, scheduler) }),
     shape,
     promptEmbeds: defined(embeddings.get(prompt)),
     negativePromptEmbeds: defined(embeddings.get(negative)),
@@ -65,7 +72,7 @@ async function imageToImageStart(
   const image = rgb(await input('input_image_u8_hwc'));
   const moments = await vae.encode(toModelRange(image), [1, image.height, image.width]);
   const clean = sampleLatents(moments, toNhwc(await input('posterior_noise')), vae.config.scalingFactor);
-  const count = Number(oracleCase.params['num_inference_steps']);
-  const from = Math.max(count - Math.min(Math.floor(count * Number(oracleCase.params['strength'])), count), 0);
-  return { latents: scheduler.addNoise(clean, toNhwc(await input('noise')), from), from };
+  const { num_inference_steps: steps, strength } = oracleCase.params;
+  const from = startIndex(scheduler, Number(steps), Number(strength));
+  return startFromLatents(scheduler, clean, toNhwc(await input('noise')), from);
 }

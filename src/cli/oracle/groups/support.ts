@@ -1,6 +1,8 @@
 /** Conversions that several groups need. */
 import type { RgbImage } from '../../../core/image.ts';
+import { invariant } from '../../../core/invariant.ts';
 import { readTensor, type Tensor } from '../../../gpu/ops.ts';
+import type { DrawNoise } from '../../../schedulers/types.ts';
 import { toNchw } from '../check.ts';
 import type { GoldenTensor } from '../pack.ts';
 
@@ -22,3 +24,22 @@ export async function channelsFirst(value: Tensor): Promise<Float32Array> {
   const values = await readTensor(value);
   return value.shape.length === 4 ? toNchw(values, value.shape) : values;
 }
+
+/** Recorded draws [n, ...], handed out one after another; `arrange` brings each to the layout that is wanted. */
+export function drawsOf(
+  { shape: [count = 1, ...shape], values }: GoldenTensor,
+  arrange: (draw: GoldenTensor) => Float32Array = (draw) => Float32Array.from(draw.values),
+): DrawNoise {
+  const size = values.length / count;
+  let drawn = 0;
+  return () => {
+    invariant(drawn < count, 'The case records no more noise', { count });
+    const draw = Float32Array.from(values.subarray(drawn * size, ++drawn * size));
+    return arrange({ shape, values: draw });
+  };
+}
+
+/** Where a case records no noise, none may be drawn. */
+export const undrawn: DrawNoise = () => {
+  invariant(false, 'The case records no noise');
+};
