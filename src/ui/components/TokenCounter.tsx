@@ -10,7 +10,7 @@ export function TokenCounter({ prompt, label }: { readonly prompt: string; reado
   if (count === null || prompt === '') return null;
   const { tokens, chunks } = count;
   return (
-    <div className="token-counter" role="group" aria-label={`Tokens of the ${label}`} data-testid="token-counter">
+    <fieldset className="token-counter" aria-label={`Tokens of the ${label}`} data-testid="token-counter">
       {chunks.map((chunk, index) => (
         <Hint key={index} text={<ChunkText chunk={chunk} index={index} of={chunks.length} />}>
           <button
@@ -25,7 +25,7 @@ export function TokenCounter({ prompt, label }: { readonly prompt: string; reado
       <span className="token-sum">
         {chunks.length === 1 ? `${tokens}/${chunks[0]?.capacity}` : `${tokens} tokens, ${chunks.length} chunks`}
       </span>
-    </div>
+    </fieldset>
   );
 }
 
