@@ -194,6 +194,12 @@ describe('samplers', () => {
     expect(createScheduler('lcm', SD15, 4).timesteps).toEqual([999, 759, 499, 259]);
   });
 
+  it('rounds trailing timesteps as numpy does, where they end in a half', () => {
+    const { timesteps } = createScheduler('ddim', SD15, 48, { timestepSpacing: 'trailing' });
+    // np.arange(1000, 0, -1000 / 48).round() - 1
+    expect([3, 15, 27, 39].map((i) => timesteps[i])).toEqual([936, 686, 436, 186]);
+  });
+
   it('reaches pure noise where rescale_betas_zero_snr says so, and walks from it by velocity', () => {
     const config = { ...SD15, rescale_betas_zero_snr: true, prediction_type: 'v_prediction' };
     const { alphasCumprod } = createNoiseSchedule(config);

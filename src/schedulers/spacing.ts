@@ -35,8 +35,9 @@ export function spaceTimesteps(
       return timesteps;
     }
     case 'trailing': {
-      const ratio = numTrainTimesteps / steps;
-      return Array.from({ length: steps }, (_, i) => roundHalfEven(numTrainTimesteps - i * ratio) - 1);
+      // numpy's arange steps by the difference of its first two values, which decides how halves are rounded.
+      const step = numTrainTimesteps - numTrainTimesteps / steps - numTrainTimesteps;
+      return Array.from({ length: steps }, (_, i) => roundHalfEven(numTrainTimesteps + i * step) - 1);
     }
     case 'linspace': {
       // A single step is numpy's linspace(0, last, 1), which is its start.

@@ -35,7 +35,7 @@ export class Checker {
     const { atol = 0, rtol_of_max: relative = 0 } = tolerance;
     let largest = 0;
     for (const value of expected.values) largest = Math.max(largest, Math.abs(value));
-    this.record(what, maxAbsError(actual, expected.values), atol + relative * largest);
+    this.record(what, maxAbsError(actual, expected.values), atol + (relative === 0 ? 0 : relative * largest));
   }
 
   /** Records an error that was computed elsewhere. */

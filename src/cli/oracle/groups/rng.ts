@@ -20,7 +20,7 @@ export async function replayRng({ oracleCase, check, input }: Replay): Promise<b
         role,
         (params['draws'] as readonly Draw[]).flatMap((draw) => drawn(generator, draw)),
       );
-    } else if (role === 'two_generators') {
+    } else if (role.endsWith('_generators')) {
       const one = [1, ...shape.slice(1)];
       const seeds = params['seeds'] as readonly number[];
       await check.compare(
