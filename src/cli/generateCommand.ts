@@ -68,10 +68,11 @@ export function generateCommand(): Command {
     .option('--seed <n>', 'seed of the starting noise', whole, 42)
     .option('--steps <n>', 'denoising steps', whole, 20)
     .option('--guidance <n>', 'guidance scale: how closely to follow the prompt', real, 7.5)
-    .option('--scheduler <name>', `sampler: ${schedulerHelp}`, schedulerOption, {
-      name: 'ddim',
-      useKarrasSigmas: false,
-    })
+    .addOption(
+      new Option('--scheduler <name>', `sampler: ${schedulerHelp}`)
+        .argParser(schedulerOption)
+        .default({ name: 'ddim', useKarrasSigmas: false }, 'ddim'),
+    )
     .addOption(
       new Option('--spacing <how>', 'how timesteps are spaced; as the model and the sampler, if not given').choices(
         TIMESTEP_SPACINGS,
