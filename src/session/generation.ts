@@ -16,7 +16,6 @@ import { noiseSource, type NoiseDevice } from '../sampler/noise.ts';
 import { createScheduler, hasKarrasSigmas, type SchedulerName } from '../schedulers/index.ts';
 import { SCHEDULER_LABELS } from '../schedulers/names.ts';
 import type { SchedulerConfig } from '../schedulers/noiseSchedule.ts';
-import type { Scheduler } from '../schedulers/types.ts';
 import { PromptConditioner, type ConditioningRequest } from './conditioning.ts';
 import { resolutionUnit } from './training.ts';
 
@@ -81,7 +80,8 @@ export class ImageGenerator {
           weight: textEncoderWeight,
         })),
       },
-      callsOf(scheduler, request.numInferenceSteps),
+      // A1111 counts the steps at which prompts change in calls of the UNet: two a step for schedulers of second order.
+      numInferenceSteps * scheduler.order,
       { ...(signal ? { signal } : {}), ...(onStatus ? { onStatus } : {}) },
     );
     if (!this.unet) {
@@ -116,14 +116,6 @@ export class ImageGenerator {
     this.vae = null;
     trimMemory();
   }
-}
-
-/**
- * The calls of the UNet that A1111 counts a picture's steps in when a prompt changes on the way: two a step for schedulers of second
- * order. PNDM's one call more does not count.
- */
-function callsOf(scheduler: Scheduler, steps: number): number {
-  return steps * Math.round(scheduler.timesteps.length / steps);
 }
 
 function checkRequest(request: GenerationRequest, model: DiffusionModel): void {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { encodeSafetensors } from '../formats/safetensors.ts';
 import { loraShortHash } from '../formats/loraHash.ts';
 import { formatParameters, parseParameters } from '../formats/pngParameters.ts';
-import { pictureParameters } from './parameters.ts';
+import { pictureParameters, settingsOfPicture } from './parameters.ts';
 
 const request = {
   prompt: 'a cat',
@@ -50,6 +50,63 @@ describe("a picture's parameters", () => {
     expect(has({ clipSkip: 1, syntax: 'plain' })).toEqual([]);
     expect(has({ clipSkip: 2, syntax: 'plain', prompt: '(x)' })).toEqual(['Clip skip: 2', 'Emphasis: None']);
     expect(has({ syntax: 'a1111', prompt: '(x)' })).toEqual([]);
+  });
+});
+
+describe('settings of a picture', () => {
+  it('come back from what was written', () => {
+    const drawn = {
+      ...request,
+      negativePrompt: 'bad: (very)',
+      scheduler: 'dpmpp_2m',
+      schedulerOptions: { useKarrasSigmas: true, timestepSpacing: 'trailing' },
+      clipSkip: 2,
+      syntax: 'plain',
+      noiseDevice: 'gpu',
+    } as const;
+    const loras = [{ name: 'style', weight: 0.8, textEncoderWeight: 0.5, hash: '0123456789ab' }];
+    const text = formatParameters(pictureParameters(drawn, { ...none, loras }));
+    expect(settingsOfPicture(parseParameters(text))).toEqual({
+      ...drawn,
+      model: 'stable-diffusion-v1-5',
+      loras: [{ name: 'style', unetWeight: 0.8, textEncoderWeight: 0.5 }],
+    });
+  });
+
+  it("are read from A1111's own", () => {
+    const settings =
+      'Steps: 30, Sampler: DPM++ 2M Karras, CFG scale: 7, Seed: 1, Size: 512x768, Model: x, Clip skip: 2';
+    expect(settingsOfPicture(parseParameters(`a\n${settings}`))).toEqual({
+      prompt: 'a',
+      negativePrompt: '',
+      loras: [],
+      numInferenceSteps: 30,
+      guidanceScale: 7,
+      seed: 1,
+      width: 512,
+      height: 768,
+      scheduler: 'dpmpp_2m',
+      schedulerOptions: { useKarrasSigmas: true },
+      model: 'x',
+      clipSkip: 2,
+      syntax: 'a1111',
+      noiseDevice: 'gpu',
+    });
+  });
+
+  it('leave out what is not known or makes no sense', () => {
+    const { prompt, ...rest } = settingsOfPicture(
+      parseParameters('a\nSteps: many, Sampler: Restart, Seed: -1, Size: 5'),
+    );
+    expect(prompt).toBe('a');
+    expect(rest).toEqual({
+      negativePrompt: '',
+      loras: [],
+      schedulerOptions: {},
+      clipSkip: 1,
+      syntax: 'a1111',
+      noiseDevice: 'gpu',
+    });
   });
 });
 

@@ -5,15 +5,15 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { fixtureSafetensors } from '../../tools/testing.ts';
-import { folderTree } from '../cli/nodeFiles.ts';
+import { folderTree } from './nodeFiles.ts';
 import { openDevice } from '../gpu/device.ts';
 import { tensorCount } from '../gpu/ops.ts';
 import { startRuntime, stopRuntime } from '../gpu/runtime.ts';
 import { encodePrompts, type PromptEmbedding } from '../latents/embeddings.ts';
 import { openDiffusionModel, type DiffusionModel } from '../models/repository.ts';
 import { applyWeights } from '../prompts/emphasis.ts';
-import { PromptConditioner, type ConditioningRequest } from './conditioning.ts';
-import { GenerateOptionError, ImageGenerator, type GenerationRequest } from './generation.ts';
+import { PromptConditioner, type ConditioningRequest } from '../session/conditioning.ts';
+import { GenerateOptionError, ImageGenerator, type GenerationRequest } from '../session/generation.ts';
 
 let model: DiffusionModel;
 let prompts: PromptConditioner;
@@ -174,6 +174,10 @@ describe('pictures', () => {
     expect(changing).not.toEqual(dog);
     expect(await draw({ prompt: long, negativePrompt: 'b' })).not.toEqual(cat);
     expect(await draw({ clipSkip: 2 })).not.toEqual(cat);
+    // Two calls a step: the change after the third call lies within the second step.
+    const heun = await draw({ scheduler: 'heun', prompt: 'a [cat:dog:3]' });
+    expect(heun).not.toEqual(await draw({ scheduler: 'heun' }));
+    expect(heun).not.toEqual(await draw({ scheduler: 'heun', prompt: 'a dog' }));
     expect(await draw({})).toEqual(cat);
     expect(loads).toBe(1);
     generator.dispose();
