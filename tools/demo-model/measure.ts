@@ -9,7 +9,7 @@ import { runCommand } from '../../src/cli/exit.ts';
 import { folderTree } from '../../src/cli/nodeFiles.ts';
 import { openNodeGpu } from '../../src/cli/nodeGpu.ts';
 import { real, whole } from '../../src/cli/options.ts';
-import type { TrainPreset } from '../../src/core/presets.ts';
+import { presets } from '../../src/core/presets.ts';
 import { openDiffusionModel } from '../../src/models/repository.ts';
 import { measureFidelity } from './measureFidelity.ts';
 import { measureLora } from './measureLora.ts';
@@ -46,16 +46,7 @@ function partList(text: string): Part[] {
   });
 }
 
-/** The demo model's own Style recipe: it is so small that it takes ten times SD1.5's learning rate. */
-const recipe: TrainPreset = {
-  rank: 8,
-  alpha: 8,
-  learningRate: 1e-3,
-  maxTrainSteps: 300,
-  trainBatchSize: 4,
-  seed: 42,
-  flipProbability: 0,
-};
+const recipe = presets.demoStyle;
 
 async function measure(flags: Flags): Promise<number> {
   const model = await openDiffusionModel(await folderTree(flags.model));
