@@ -13,6 +13,7 @@ import { Field, TextField } from '../components/Field.tsx';
 import { Hint, Info } from '../components/Info.tsx';
 import { LogoMark } from '../components/Logo.tsx';
 import { ProgressBar } from '../components/ProgressBar.tsx';
+import { TokenCounter } from '../components/TokenCounter.tsx';
 import type { Term } from '../glossary.ts';
 import { useElapsed } from '../hooks/useElapsed.ts';
 import { useStudio } from '../StudioContext.tsx';
@@ -69,29 +70,35 @@ function Prompts() {
         }
       >
         {(control) => (
-          <textarea
-            {...control}
-            className="input"
-            rows={3}
-            value={prompt}
-            placeholder={trigger === '' ? 'a lighthouse at dusk, oil painting' : `${trigger}, a lighthouse at dusk`}
-            onChange={(event) => edited('prompt', event.target.value)}
-            onKeyDown={(event) => {
-              if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) generatePressed();
-            }}
-          />
+          <>
+            <textarea
+              {...control}
+              className="input"
+              rows={3}
+              value={prompt}
+              placeholder={trigger === '' ? 'a lighthouse at dusk, oil painting' : `${trigger}, a lighthouse at dusk`}
+              onChange={(event) => edited('prompt', event.target.value)}
+              onKeyDown={(event) => {
+                if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) generatePressed();
+              }}
+            />
+            <TokenCounter prompt={prompt} label="prompt" />
+          </>
         )}
       </Field>
       <Field label="Negative prompt" term="negativePrompt">
         {(control) => (
-          <textarea
-            {...control}
-            className="input"
-            rows={2}
-            value={negativePrompt}
-            placeholder="blurry, text"
-            onChange={(event) => edited('negativePrompt', event.target.value)}
-          />
+          <>
+            <textarea
+              {...control}
+              className="input"
+              rows={2}
+              value={negativePrompt}
+              placeholder="blurry, text"
+              onChange={(event) => edited('negativePrompt', event.target.value)}
+            />
+            <TokenCounter prompt={negativePrompt} label="negative prompt" />
+          </>
         )}
       </Field>
     </>
