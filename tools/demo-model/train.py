@@ -214,17 +214,22 @@ def train_unet(args):
     latents, scaling = cache_latents(vae, drawings)
     latents = latents * scaling
     tokenizer = Tokenizer(args.tokenizer)
-    unet = UNet().to(memory_format=torch.channels_last)
+    unet = UNet()
     text = ClipText(len(tokenizer.vocab))
     print(f"unet {count(unet)} text {count(text)} vae {count(vae)} parameters, scaling factor {scaling:.5f}", flush=True)
-    modules = [unet, text]
+    modules, seen = [unet, text], 0
+    if args.resume:
+        start = torch.load(args.resume)
+        unet.load_state_dict(start["unet"])
+        text.load_state_dict(start["text"])
+        seen = start["images"]
+    unet = unet.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(
-        [p for m in modules for p in m.parameters()], lr=1e-3, betas=(0.9, 0.99), weight_decay=1e-3
+        [p for m in modules for p in m.parameters()], lr=1e-3, betas=(0.9, 0.99), weight_decay=1e-3, fused=True
     )
     ema, clock, step, losses = Ema(modules, 0.999), Clock(args.minutes), 0, []
     acp = alphas_cumprod()
     probe = torch.randperm(len(names), generator=torch.Generator().manual_seed(1))[:48].tolist()
-    seen = 0
 
     def save():
         torch.save(
@@ -248,9 +253,11 @@ def train_unet(args):
         ids = tokenizer.batch(["" if random.random() < 0.1 else caption(names[i]) for i in batch])
         with torch.autocast("cpu", torch.bfloat16):
             predicted = unet(noisy, t, text(ids)).float()
-        # Min-SNR weighting (Hang et al. 2023), gamma 5: the low noise levels would else take most of the gradient.
+        # Epsilon's error times `weight` is the clean picture's error times the signal-to-noise ratio, held within bounds: above
+        # as in min-SNR (Hang et al. 2023), for the low noise levels would else take most of the gradient; below because it is
+        # in the high ones that a name alone has to tell what to draw.
         snr = acp[t] / (1 - acp[t])
-        weight = torch.minimum(snr, torch.tensor(5.0)) / snr
+        weight = snr.clamp(0.25, 4) / snr
         each = ((predicted - noise) ** 2).mean((1, 2, 3))
         optimizer.zero_grad()
         (weight * each).mean().backward()
@@ -297,6 +304,7 @@ if __name__ == "__main__":
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--kl", type=float, default=1e-5)
+    parser.add_argument("--resume", type=Path, help="a unet.pt to go on from (unet only)")
     parser.add_argument("--report", type=float, default=8, help="minutes between saved weights and samples")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
