@@ -4,6 +4,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RgbImage } from '../core/image.ts';
 import { adapterFile, readAdapterFile } from '../export/runFile.ts';
+import { trainingFactsOf } from '../export/trainingFacts.ts';
 import { tensorCount, trimMemory } from '../gpu/ops.ts';
 import { runtime, stopRuntime } from '../gpu/runtime.ts';
 import { openDevice } from '../gpu/device.ts';
@@ -19,7 +20,8 @@ import {
   type TrainingEvents,
   type TrainingResult,
 } from '../session/training.ts';
-import type { StripEntry, TrainOptions } from '../worker/protocol.ts';
+import { defaultTrainOptions, type TrainOptions } from '../core/trainOptions.ts';
+import type { StripEntry } from '../worker/protocol.ts';
 import { folderTree } from './nodeFiles.ts';
 
 let model: DiffusionModel;
@@ -34,6 +36,7 @@ afterAll(() => {
 });
 
 const options: TrainOptions = {
+  ...defaultTrainOptions,
   resolution: 64,
   rank: 2,
   alpha: 2,
@@ -95,7 +98,7 @@ const facts = {
   startedAt: 0,
   finishedAt: 1000,
   globalStep: 3,
-  ...options,
+  ...trainingFactsOf(options),
 };
 
 describe('training', () => {
@@ -194,7 +197,7 @@ describe('training', () => {
   test('what cannot be trained is refused before anything is loaded', async () => {
     await expect(train({ resolution: 100 })).rejects.toThrow(TrainOptionError);
     await expect(train({ resolution: 100 })).rejects.toThrow(
-      'resolution is 100, but this model needs a multiple of 8.',
+      'Resolution is 100, but this model needs a multiple of 8.',
     );
     await expect(train({ rank: 0 })).rejects.toThrow('rank is 0, but it must be a whole number from 1 to 320.');
     await expect(trainLora({ model, images: [], triggerWord: '', options }, new TrainControl(), {})).rejects.toThrow(

@@ -4,10 +4,11 @@ import { basename, dirname, extname, join } from 'node:path';
 import { Command, Option } from 'commander';
 import { encodePng } from '../formats/png.ts';
 import { adapterFile } from '../export/runFile.ts';
+import { trainingFactsOf } from '../export/trainingFacts.ts';
 import { type PresetKind, presetNameFor, presets } from '../core/presets.ts';
 import { TrainControl } from '../session/control.ts';
 import { trainLora } from '../session/training.ts';
-import type { TrainOptions } from '../worker/protocol.ts';
+import { defaultTrainOptions, type TrainOptions } from '../core/trainOptions.ts';
 import { runCommand } from './exit.ts';
 import { imageGrid } from './grid.ts';
 import { openNodeGpu } from './nodeGpu.ts';
@@ -75,6 +76,7 @@ async function train(flags: TrainFlags): Promise<number> {
   const preset = presets[presetNameFor(flags.model, flags.preset)];
   const seed = flags.seed ?? preset.seed;
   const options: TrainOptions = {
+    ...defaultTrainOptions,
     resolution: flags.resolution ?? imageSizeOf(model),
     rank: flags.rank ?? preset.rank,
     alpha: flags.alpha ?? preset.alpha,
@@ -127,7 +129,7 @@ async function train(flags: TrainFlags): Promise<number> {
           startedAt,
           finishedAt: Date.now(),
           globalStep,
-          ...options,
+          ...trainingFactsOf(options),
         }),
       );
     };

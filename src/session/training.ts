@@ -3,6 +3,7 @@
  * latents, free the VAE; UNet, adapter, steps; sample grids in between. The studio's worker and the command line both run this.
  */
 import { TrainableAdapter } from '../adapter/lora.ts';
+import { checkTrainOptions, type TrainOptionProblem } from '../core/checkTrainOptions.ts';
 import { LoratoryError } from '../core/errors.ts';
 import type { RgbImage } from '../core/image.ts';
 import { defined } from '../core/invariant.ts';
@@ -23,7 +24,8 @@ import { decodeLatents } from '../sampler/image.ts';
 import { planBatch } from '../trainer/batches.ts';
 import { buildBatch, defaultAdamW, LoraTrainer, predictClean } from '../trainer/trainer.ts';
 import { captionWithTrigger } from '../core/captions.ts';
-import type { StripEntry, TrainOptions } from '../worker/protocol.ts';
+import type { TrainOptions } from '../core/trainOptions.ts';
+import type { StripEntry } from '../worker/protocol.ts';
 import type { TrainControl } from './control.ts';
 import { StripPainter } from './strips.ts';
 
@@ -40,8 +42,10 @@ export class EmptyDatasetError extends LoratoryError {
 export class TrainOptionError extends LoratoryError {
   readonly code = 'train-option';
 
-  constructor(option: string, value: unknown, rule: string) {
-    super(`${option} is ${String(value)}, but ${rule}.`, `Change ${option} and start again.`, { option, value });
+  /** `problems`: at least one; its sentence becomes the message. */
+  constructor(problems: readonly TrainOptionProblem[]) {
+    const first = defined(problems[0]);
+    super(first.message, first.remedy, { option: first.option, value: first.value, problems });
   }
 }
 
@@ -96,28 +100,13 @@ export interface TrainingResult {
 /** An adapter is handed to `onCheckpoint` at least this often while training. */
 const checkpointEveryMs = 60_000;
 
-/** Throws {@link TrainOptionError} for settings that cannot be trained with this model. */
-export function checkTrainingOptions(options: TrainOptions, model: DiffusionModel): void {
-  const whole = (name: keyof TrainOptions, low: number, high: number): void => {
-    const value = options[name] as number;
-    if (!Number.isInteger(value) || value < low || value > high)
-      throw new TrainOptionError(name, value, `it must be a whole number from ${low} to ${high}`);
-  };
-  whole('rank', 1, 320);
-  whole('maxTrainSteps', 1, 1_000_000);
-  whole('trainBatchSize', 1, 8);
-  whole('seed', 0, 2 ** 32 - 1);
-  whole('sampleEvery', 0, 1_000_000);
-  const unit = resolutionUnit(model);
-  whole('resolution', unit, 2048);
-  if (options.resolution % unit !== 0)
-    throw new TrainOptionError('resolution', options.resolution, `this model needs a multiple of ${unit}`);
-  if (!(options.alpha > 0 && options.alpha <= 1024))
-    throw new TrainOptionError('alpha', options.alpha, 'it must lie above 0 and at most at 1024');
-  if (!(options.learningRate > 0 && options.learningRate < 1))
-    throw new TrainOptionError('learningRate', options.learningRate, 'it must lie between 0 and 1');
-  if (!(options.flipProbability >= 0 && options.flipProbability <= 1))
-    throw new TrainOptionError('flipProbability', options.flipProbability, 'it must lie between 0 and 1');
+/** Throws {@link TrainOptionError} for settings that cannot be trained with this model: the first problem, with all of them in its facts. */
+export function checkTrainingOptions(options: TrainOptions, model: DiffusionModel, imageCount?: number): void {
+  const sizeUnit = resolutionUnit(model);
+  const imageSize = model.unetConfig.sampleSize * sizeUnit;
+  const context = { imageSize, sizeUnit, ...(imageCount === undefined ? {} : { imageCount }) };
+  const problems = checkTrainOptions(options, context);
+  if (problems.length > 0) throw new TrainOptionError(problems);
 }
 
 /** All layers of the UNet and the text encoder that an adapter may change, known without loading their weights. */
@@ -142,7 +131,7 @@ export async function trainLora(
 ): Promise<TrainingResult> {
   const { model, images, triggerWord, options } = request;
   if (images.length === 0) throw new EmptyDatasetError();
-  checkTrainingOptions(options, model);
+  checkTrainingOptions(options, model, images.length);
   const { signal } = control;
   const captions = images.map((image) => captionWithTrigger(triggerWord, image.caption));
   const prompts = [...captions, ...options.samplePrompts.map((sample) => sample.prompt), ''];

@@ -1,6 +1,7 @@
 /** Plan: state and weights come back as saved; renaming and deleting survive a later save; undo; sample rows; errors. */
 import 'fake-indexeddb/auto';
 import { expect, test } from 'vitest';
+import { defaultTrainOptions } from '../core/trainOptions.ts';
 import type { SampleRow, StoredRun } from '../worker/protocol.ts';
 import { RunStore } from './runStore.ts';
 import { fixedStorage, freshDatabase } from './testing.ts';
@@ -17,6 +18,7 @@ function run(id: string, startedAt = 1): StoredRun {
     imageCount: 6,
     losses: [0.5, 0.25],
     options: {
+      ...defaultTrainOptions,
       resolution: 512,
       rank: 4,
       alpha: 4,

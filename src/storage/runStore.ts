@@ -5,6 +5,7 @@
  * A step's numbers and its weights are written in one transaction, so a run that is killed resumes from a state that existed.
  */
 import { LoratoryError } from '../core/errors.ts';
+import { completeTrainOptions } from '../core/trainOptionsJson.ts';
 import type { SampleRow, StoredRun } from '../worker/protocol.ts';
 import { type RecordKey, Records, type RecordsOptions, request, under } from './records.ts';
 
@@ -40,6 +41,11 @@ export interface RunParts {
   readonly checkpoint?: Blob | null;
 }
 
+/** A run as an older version may have stored it: options that it did not know are at their defaults. */
+function upToDate(run: StoredRun): StoredRun {
+  return { ...run, options: completeTrainOptions(run.options) };
+}
+
 const KINDS = ['run', 'adapter', 'checkpoint', 'sample'] as const;
 
 /** The runs, the latest first. Writes throw StorageQuotaError when they do not fit. */
@@ -55,7 +61,7 @@ export class RunStore {
     const records = await this.#records.valuesUnder<RunRecord>(['run']);
     return records
       .filter(({ removedAt }) => removedAt === null)
-      .map(({ run }) => run)
+      .map(({ run }) => upToDate(run))
       .sort((a, b) => b.startedAt - a.startedAt || (a.id < b.id ? -1 : 1));
   }
 
@@ -63,7 +69,7 @@ export class RunStore {
   async get(id: string): Promise<StoredRun> {
     const record = await this.#records.get<RunRecord>(['run', id]);
     if (record === undefined) throw new RunNotStoredError(id);
-    return record.run;
+    return upToDate(record.run);
   }
 
   /**

@@ -3,7 +3,7 @@
  * Fields are kept as text so that a half-typed number can stand there while it is explained what is wrong with it.
  */
 import { type PresetName, presets } from '../core/presets.ts';
-import type { SamplePrompt, TrainOptions } from '../worker/protocol.ts';
+import { defaultTrainOptions, type SamplePrompt, type TrainOptions } from '../core/trainOptions.ts';
 
 export interface TrainForm {
   readonly resolution: string;
@@ -129,6 +129,7 @@ export function readTrainForm(
   }
   if (Object.keys(errors).length > 0) return { options: null, errors };
   const options: TrainOptions = {
+    ...defaultTrainOptions,
     resolution: Number(form.resolution),
     rank: Number(form.rank),
     alpha: Number(form.alpha),

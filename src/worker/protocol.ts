@@ -7,9 +7,10 @@
  */
 import type { PlainError } from '../core/errors.ts';
 import type { RgbImage } from '../core/image.ts';
+import type { SamplePrompt, TrainOptions } from '../core/trainOptions.ts';
 import type { TokenCount } from '../prompts/countTokens.ts';
 
-export type { RgbImage, TokenCount };
+export type { RgbImage, SamplePrompt, TokenCount, TrainOptions };
 
 /** The GPU as the person should know it. Bytes are what we allocated ourselves. */
 export interface GpuInfo {
@@ -74,30 +75,6 @@ export interface DatasetImage {
 export interface AddImagesResult {
   readonly added: readonly DatasetImage[];
   readonly refused: readonly { readonly fileName: string; readonly error: PlainError }[];
-}
-
-/** What a training run is asked to do; session/training.ts checks it. */
-export interface TrainOptions {
-  /** Side of the square that images are cropped to, in pixels: a multiple of 8 for SD1.5. */
-  readonly resolution: number;
-  readonly rank: number;
-  readonly alpha: number;
-  readonly learningRate: number;
-  readonly maxTrainSteps: number;
-  readonly trainBatchSize: number;
-  readonly seed: number;
-  /** Chance of a horizontal flip, 0..1. */
-  readonly flipProbability: number;
-  /** A sample grid every so many steps; 0 means never. */
-  readonly sampleEvery: number;
-  readonly samplePrompts: readonly SamplePrompt[];
-  readonly sampleInferenceSteps: number;
-  readonly sampleGuidanceScale: number;
-}
-
-export interface SamplePrompt {
-  readonly prompt: string;
-  readonly seed: number;
 }
 
 export interface TrainRequest {

@@ -3,6 +3,7 @@ import type { Adapter } from '../adapter/lora.ts';
 import { LoratoryError, toPlainError } from '../core/errors.ts';
 import { decodeImageFile } from '../dataset/accept.ts';
 import { adapterFile, readAdapterFile } from '../export/runFile.ts';
+import { trainingFactsOf } from '../export/trainingFacts.ts';
 import { loraShortHash } from '../formats/loraHash.ts';
 import { encodePng } from '../formats/png.ts';
 import { formatParameters } from '../formats/pngParameters.ts';
@@ -288,7 +289,7 @@ class ActiveRun {
       startedAt,
       finishedAt: finishedAt ?? Date.now(),
       globalStep,
-      ...request.options,
+      ...trainingFactsOf(request.options),
     });
     await this.runs.save(run, { adapter });
     return run;

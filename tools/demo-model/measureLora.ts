@@ -7,6 +7,7 @@ import { imageGrid } from '../../src/cli/grid.ts';
 import type { RgbImage } from '../../src/core/image.ts';
 import { defined } from '../../src/core/invariant.ts';
 import type { TrainPreset } from '../../src/core/presets.ts';
+import { defaultTrainOptions } from '../../src/core/trainOptions.ts';
 import { TrainControl } from '../../src/session/control.ts';
 import { trainLora, type TrainingImage } from '../../src/session/training.ts';
 import { drawingNames } from './drawings.mjs';
@@ -61,6 +62,7 @@ export async function measureLora(run: MeasureRun, options: LoraOptions): Promis
       images,
       triggerWord: '',
       options: {
+        ...defaultTrainOptions,
         ...preset,
         resolution: run.side,
         sampleEvery,
