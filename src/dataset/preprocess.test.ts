@@ -6,7 +6,15 @@ import { describe, expect, it } from 'vitest';
 import { expectClose, golden, oracleCases } from '../../tools/testing.ts';
 import type { RgbImage } from '../core/image.ts';
 import { InvariantError } from '../core/errors.ts';
-import { centerCrop, flipHorizontal, preprocessTensor, resize, resizeShorterSide, toModelRange } from './preprocess.ts';
+import {
+  centerCrop,
+  cropResized,
+  flipHorizontal,
+  preprocessTensor,
+  resize,
+  resizeShorterSide,
+  toModelRange,
+} from './preprocess.ts';
 
 const SIZE = 32;
 
@@ -82,6 +90,29 @@ describe('preprocessing', () => {
 
   it('spans [-1, 1]', () => {
     expect([...toModelRange(grayRow(0, 255))]).toEqual([-1, -1, -1, 1, 1, 1]);
+  });
+
+  it('computes a crop of the resized image without the rest of it, byte for byte', () => {
+    const data = Uint8Array.from({ length: 40 * 30 * 3 }, (_, i) => (i * 7919) % 256);
+    const image = { width: 40, height: 30, data };
+    for (const [width, height] of [
+      [20, 15],
+      [64, 48],
+      [40, 30],
+    ] as const) {
+      const whole = resize(image, width, height);
+      const [left, top] = [3, 5];
+      const bucket = { width: 9, height: 7 };
+      const crop = cropResized(image, { resized: { width, height }, bucket, left, top });
+      expect(crop).toMatchObject(bucket);
+      for (let y = 0; y < bucket.height; y++) {
+        const from = ((top + y) * width + left) * 3;
+        const row = crop.data.subarray(y * bucket.width * 3, (y + 1) * bucket.width * 3);
+        expect(row).toEqual(whole.data.subarray(from, from + bucket.width * 3));
+      }
+    }
+    const outside = { resized: { width: 20, height: 15 }, bucket: { width: 9, height: 7 }, left: 12, top: 0 };
+    expect(() => cropResized(image, outside)).toThrow(InvariantError);
   });
 
   it('refuses to crop beyond the image', () => {

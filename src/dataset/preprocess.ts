@@ -1,10 +1,11 @@
 /**
- * Images as training sees them: the shorter side resized to the resolution, the centre cropped to a square, values to [-1, 1].
+ * Images as training sees them: resized, cropped to their bucket (core/buckets.ts says where), values to [-1, 1].
  *
  * The resize is PIL's bilinear filter with its own fixed-point arithmetic, byte for byte: diffusers' and kohya's scripts resize so, and
  * a browser's own scaling differs from it and between browsers. Source: Pillow src/libImaging/Resample.c; torchvision Resize,
  * CenterCrop. `preprocessTensor` is the same in floats, as torchvision does it to tensors.
  */
+import { type Placement, roundedHalf } from '../core/buckets.ts';
 import type { RgbImage } from '../core/image.ts';
 import { invariant } from '../core/invariant.ts';
 
@@ -19,12 +20,22 @@ interface FilterTap {
   readonly weights: Float64Array;
 }
 
-/** For every pixel of an axis of `outSize` which pixels of `inSize` it is made of. The triangle widens when shrinking. */
-function bilinearTaps(inSize: number, outSize: number): readonly FilterTap[] {
+/** Part of an axis of pixels. */
+interface Span {
+  readonly start: number;
+  readonly length: number;
+}
+
+/** For the pixels `span` of an axis of `outSize` which pixels of `inSize` they are made of. The triangle widens when shrinking. */
+function bilinearTaps(
+  inSize: number,
+  outSize: number,
+  span: Span = { start: 0, length: outSize },
+): readonly FilterTap[] {
   const scale = inSize / outSize;
   const support = Math.max(scale, 1);
-  return Array.from({ length: outSize }, (_, i) => {
-    const center = (i + 0.5) * scale;
+  return Array.from({ length: span.length }, (_, i) => {
+    const center = (span.start + i + 0.5) * scale;
     const start = Math.max(Math.trunc(center - support + 0.5), 0);
     const end = Math.min(Math.trunc(center + support + 0.5), inSize);
     const weights = Float64Array.from({ length: end - start }, (_weight, j) =>
@@ -61,14 +72,14 @@ function filterPass(
   }
 }
 
-function resizeAxis(image: RgbImage, axis: 'x' | 'y', outSize: number): RgbImage {
+function resizeAxis(image: RgbImage, axis: 'x' | 'y', outSize: number, span: Span): RgbImage {
   const { width, height, data } = image;
   const inSize = axis === 'x' ? width : height;
-  if (inSize === outSize) return image;
-  const taps = bilinearTaps(inSize, outSize);
+  if (inSize === outSize && span.length === outSize) return image;
+  const taps = bilinearTaps(inSize, outSize, span);
   // PIL rounds each weight by itself, so that they need not sum to one exactly.
   const fixed = taps.map(({ weights }) => Int32Array.from(weights, (weight) => weight * 2 ** PRECISION_BITS + 0.5));
-  const size = axis === 'x' ? { width: outSize, height } : { width, height: outSize };
+  const size = axis === 'x' ? { width: span.length, height } : { width, height: span.length };
   const out = new Uint8ClampedArray(size.width * size.height * CHANNELS);
   filterPass(image, axis, taps, (to, first, stride, tap) => {
     const weights = fixed[tap]!;
@@ -81,8 +92,19 @@ function resizeAxis(image: RgbImage, axis: 'x' | 'y', outSize: number): RgbImage
 
 /** PIL's `Image.resize((width, height), BILINEAR)`, byte for byte. */
 export function resize(image: RgbImage, width: number, height: number): RgbImage {
-  invariant(width > 0 && height > 0, 'An image is resized to at least one pixel', { width, height });
-  return resizeAxis(resizeAxis(image, 'x', width), 'y', height);
+  return cropResized(image, { resized: { width, height }, bucket: { width, height }, left: 0, top: 0 });
+}
+
+/** An image as it is trained on: resized as {@link resize} does it, of which only the crop is computed. */
+export function cropResized(image: RgbImage, { resized, bucket, left, top }: Placement): RgbImage {
+  invariant(bucket.width > 0 && bucket.height > 0, 'An image is resized to at least one pixel', { ...bucket });
+  invariant(
+    left >= 0 && top >= 0 && left + bucket.width <= resized.width && top + bucket.height <= resized.height,
+    'A crop lies within its image',
+    { left, top, bucket, resized },
+  );
+  const narrow = resizeAxis(image, 'x', resized.width, { start: left, length: bucket.width });
+  return resizeAxis(narrow, 'y', resized.height, { start: top, length: bucket.height });
 }
 
 function shorterSideTo({ width, height }: Plane, size: number): Plane {
@@ -94,12 +116,6 @@ function shorterSideTo({ width, height }: Plane, size: number): Plane {
 export function resizeShorterSide(image: RgbImage, size: number): RgbImage {
   const { width, height } = shorterSideTo(image, size);
   return resize(image, width, height);
-}
-
-/** Half of an even or odd difference, to the even neighbour where it falls between two (Python's round). */
-function roundedHalf(difference: number): number {
-  const half = Math.floor(difference / 2);
-  return difference % 2 === 0 || half % 2 === 0 ? half : half + 1;
 }
 
 function cropOrigin({ width, height }: Plane, size: number): readonly [left: number, top: number] {

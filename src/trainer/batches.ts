@@ -1,37 +1,122 @@
-/** Which images, timesteps and noise a training step uses: a pure function of (seed, step), so that a resumed run draws alike. */
+/**
+ * Which images, crops, captions, timesteps and noise a batch uses: a pure function of (seed, batch number), so that a resumed run draws
+ * alike.
+ *
+ * Epochs are made as in kohya's sd-scripts: each shows every image `repeats` times; images of one bucket are shuffled and cut into
+ * batches, the last of which may be smaller; then the batches of all buckets are shuffled. Class images (prior preservation) are shown
+ * as often as all others together, in turns.
+ */
 import { defined } from '../core/invariant.ts';
 import { deriveSeed, TorchGenerator } from '../core/rng.ts';
 
 export interface BatchEntry {
-  /** Index into the dataset. */
+  /** Index into the plan's images. */
   readonly image: number;
   readonly flipped: boolean;
   /** 0 .. numTrainTimesteps - 1. */
   readonly timestep: number;
+  /** Which of the image's crops. */
+  readonly crop: number;
+  readonly caption: CaptionDraw;
+}
+
+/** How a caption is varied this time: see dataset/captionDraw.ts. */
+export interface CaptionDraw {
+  readonly dropped: boolean;
+  /** Seed of the order of its tags. */
+  readonly seed: number;
+}
+
+export interface PlannedImage {
+  /** Images of one bucket have one size and so may share a batch. */
+  readonly bucket: string;
+  /** How often an epoch shows it. */
+  readonly repeats: number;
+  /** Crops it was prepared in, at least 1. */
+  readonly crops: number;
+  /** A class image: shown as often as there is room for, whatever its repeats. */
+  readonly isClass: boolean;
 }
 
 export interface BatchPlan {
   readonly seed: number;
-  readonly imageCount: number;
+  readonly images: readonly PlannedImage[];
   readonly trainBatchSize: number;
   /** Chance of a horizontal flip, 0..1. */
   readonly flipProbability: number;
+  /** Chance that a caption is replaced by the empty one, 0..1. */
+  readonly captionDropout: number;
   readonly numTrainTimesteps: number;
 }
 
-/** The batch of step `step` (from 0). Every epoch is a new permutation of all images; batches run on across epochs. */
-export function planBatch(plan: BatchPlan, step: number): BatchEntry[] {
-  const { seed, imageCount, trainBatchSize, flipProbability, numTrainTimesteps } = plan;
-  const timesteps = new TorchGenerator(deriveSeed(seed, 'timestep', step)).randint(trainBatchSize, numTrainTimesteps);
-  const flips = new TorchGenerator(deriveSeed(seed, 'flip', step)).rand(trainBatchSize);
-  return Array.from({ length: trainBatchSize }, (_, i) => {
-    const drawn = step * trainBatchSize + i;
-    const epoch = Math.floor(drawn / imageCount);
-    const order = new TorchGenerator(deriveSeed(seed, 'epoch', epoch)).randperm(imageCount);
-    return {
-      image: defined(order[drawn % imageCount]),
-      flipped: flips[i]! < flipProbability,
-      timestep: timesteps[i]!,
-    };
+/** Batches of one epoch. Every epoch has as many. */
+export function batchesPerEpoch(plan: Pick<BatchPlan, 'images' | 'trainBatchSize'>): number {
+  let count = 0;
+  for (const shows of showsByBucket(plan.images, 0).values()) count += Math.ceil(shows.length / plan.trainBatchSize);
+  return count;
+}
+
+/** Optimizer steps that `epochs` take. Batches of an accumulated step may belong to two epochs. */
+export function stepsOfEpochs(
+  plan: Pick<BatchPlan, 'images' | 'trainBatchSize'>,
+  epochs: number,
+  gradientAccumulationSteps: number,
+): number {
+  return Math.max(1, Math.ceil((epochs * batchesPerEpoch(plan)) / gradientAccumulationSteps));
+}
+
+/**
+ * Batch number `batch`, from 0: with gradient accumulation that is step * gradientAccumulationSteps + micro-step. It has
+ * `trainBatchSize` entries, or fewer at the end of a bucket.
+ */
+export function planBatch(plan: BatchPlan, batch: number): BatchEntry[] {
+  const { seed, images, flipProbability, captionDropout, numTrainTimesteps } = plan;
+  const perEpoch = batchesPerEpoch(plan);
+  const shown = defined(epochBatches(plan, Math.floor(batch / perEpoch))[batch % perEpoch]);
+  const n = shown.length;
+  const timesteps = new TorchGenerator(deriveSeed(seed, 'timestep', batch)).randint(n, numTrainTimesteps);
+  const draws = (purpose: string): Float32Array => new TorchGenerator(deriveSeed(seed, purpose, batch)).rand(n);
+  const [flips, dropouts, crops] = [draws('flip'), draws('caption dropout'), draws('crop')];
+  return shown.map((image, i) => ({
+    image,
+    flipped: flips[i]! < flipProbability,
+    timestep: timesteps[i]!,
+    crop: Math.floor(crops[i]! * defined(images[image]).crops),
+    caption: { dropped: dropouts[i]! < captionDropout, seed: deriveSeed(seed, 'caption', batch, i) },
+  }));
+}
+
+/** The images of each batch of an epoch. */
+function epochBatches({ seed, images, trainBatchSize }: BatchPlan, epoch: number): number[][] {
+  const generator = new TorchGenerator(deriveSeed(seed, 'epoch', epoch));
+  const batches: number[][] = [];
+  for (const shows of showsByBucket(images, epoch).values()) {
+    const order = generator.randperm(shows.length);
+    for (let start = 0; start < shows.length; start += trainBatchSize) {
+      batches.push(Array.from(order.subarray(start, start + trainBatchSize), (at) => defined(shows[at])));
+    }
+  }
+  return Array.from(generator.randperm(batches.length), (at) => defined(batches[at]));
+}
+
+/** Every image of an epoch as often as it is shown, by bucket. */
+function showsByBucket(images: readonly PlannedImage[], epoch: number): Map<string, number[]> {
+  const own: number[] = [];
+  const classes: number[] = [];
+  images.forEach(({ repeats, isClass }, image) => {
+    if (isClass) classes.push(image);
+    else for (let i = 0; i < repeats; i++) own.push(image);
   });
+  const shows = [...own];
+  // Epoch by epoch all class images have their turn, but an epoch is always cut alike: class images share one bucket.
+  if (classes.length > 0)
+    for (let i = 0; i < own.length; i++) shows.push(defined(classes[(epoch * own.length + i) % classes.length]));
+  const byBucket = new Map<string, number[]>();
+  for (const image of shows) {
+    const { bucket } = defined(images[image]);
+    const known = byBucket.get(bucket);
+    if (known) known.push(image);
+    else byBucket.set(bucket, [image]);
+  }
+  return byBucket;
 }
