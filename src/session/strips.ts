@@ -54,7 +54,7 @@ export class StripPainter {
    * call it between steps, and {@link dispose} at the end. `imageIds`: by the index that the entries name.
    */
   async paint(
-    entries: readonly BatchEntry[],
+    entries: readonly Pick<BatchEntry, 'image' | 'flipped' | 'timestep'>[],
     imageIds: readonly string[],
     batch: NoisyBatch,
     predicted: Float32Array,

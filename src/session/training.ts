@@ -215,7 +215,11 @@ export async function trainLora(
       signal.throwIfAborted();
       const started = performance.now();
       const entries = planBatch(
-        { ...options, imageCount: images.length, numTrainTimesteps: alphasCumprod.length },
+        {
+          ...options,
+          images: images.map(() => ({ bucket: 'square', repeats: options.repeats, crops: 1, isClass: false })),
+          numTrainTimesteps: alphasCumprod.length,
+        },
         globalStep,
       );
       const batch = buildBatch(entries, examples, {

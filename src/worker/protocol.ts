@@ -5,6 +5,7 @@
  * send any number of {@link EventMessage}s meanwhile. A {@link CancelMessage} aborts the request of that id, which then
  * answers with an error of code `aborted`.
  */
+import type { CropChoice } from '../core/buckets.ts';
 import type { PlainError } from '../core/errors.ts';
 import type { RgbImage } from '../core/image.ts';
 import type { SamplePrompt, TrainOptions } from '../core/trainOptions.ts';
@@ -77,12 +78,23 @@ export interface AddImagesResult {
   readonly refused: readonly { readonly fileName: string; readonly error: PlainError }[];
 }
 
+/** How one image is trained on. What is not given: the run's repeats, the centre, not held out. */
+export interface TrainRequestImage {
+  readonly id: string;
+  readonly caption: string;
+  /** How often an epoch shows it; null: as the run's options say. */
+  readonly repeats?: number | null;
+  readonly crop?: CropChoice | null;
+  /** Kept for validation, not trained on. */
+  readonly heldOut?: boolean;
+}
+
 export interface TrainRequest {
   readonly modelId: string;
   readonly name: string;
   readonly triggerWord: string;
-  /** In the order in which the dataset counts them; captions as edited. */
-  readonly images: readonly { readonly id: string; readonly caption: string }[];
+  /** In the order in which the dataset counts them, as they are now edited. */
+  readonly images: readonly TrainRequestImage[];
   readonly options: TrainOptions;
 }
 
