@@ -66,7 +66,7 @@ test('the last batch of a bucket may be smaller, and a small dataset makes small
   expect(
     epochOf(plan, 0)
       .map((batch) => batch.length)
-      .toSorted(),
+      .toSorted((a, b) => a - b),
   ).toEqual([1, 2, 2, 2]);
   expect(planBatch({ ...plan, trainBatchSize: 8 }, 3)).toHaveLength(7);
 });
@@ -85,11 +85,11 @@ test('class images are shown as often as all others together, every one in its t
   const seen = new Set<number>();
   for (let epoch = 0; epoch < 3; epoch++) {
     const shown = epochOf(withClass, epoch).flat();
-    expect(shown.filter((i) => i < 2).toSorted()).toEqual([0, 0, 1]);
+    expect(shown.filter((i) => i < 2).toSorted((a, b) => a - b)).toEqual([0, 0, 1]);
     expect(shown.filter((i) => i >= 2)).toHaveLength(3);
     for (const i of shown) seen.add(i);
   }
-  expect([...seen].toSorted()).toEqual([0, 1, 2, 3, 4, 5, 6]);
+  expect([...seen].toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6]);
 });
 
 test('timesteps cover the whole schedule evenly; half of the images are flipped', () => {
