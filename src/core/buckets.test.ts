@@ -8,8 +8,10 @@ import {
   bucketOf,
   bucketSidesFor,
   bucketSizes,
+  centreCrop,
   countBuckets,
   cropFractions,
+  maxZoom,
   moveCrop,
   placeImage,
   type Size,
@@ -104,7 +106,7 @@ describe('crops', () => {
 
   it('chosen in the middle equal those that nobody chose', () => {
     for (const image of ['1920x1080', '640x480', '1000x1000'])
-      expect(placeImage(size(image), kohya, { x: 0.5, y: 0.5, zoom: 1 })).toMatchObject({
+      expect(placeImage(size(image), kohya, centreCrop)).toMatchObject({
         bucket: placeImage(size(image), kohya, null).bucket,
         resized: placeImage(size(image), kohya, null).resized,
       });
@@ -118,7 +120,8 @@ describe('crops', () => {
       top: 512,
     });
     expect(placeImage(size('640x480'), kohya, { x: 5, y: -5, zoom: 1 })).toMatchObject({ left: 21, top: 0 });
-    expect(() => placeImage(size('640x480'), kohya, { x: 0.5, y: 0.5, zoom: 0.9 })).toThrow(/within its picture/);
+    for (const zoom of [0.9, maxZoom + 1])
+      expect(() => placeImage(size('640x480'), kohya, { ...centreCrop, zoom })).toThrow(/within its picture/);
   });
 
   it('at random reach both ends', () => {

@@ -164,7 +164,7 @@ export function placeImage(image: Size, options: SizeOptions, crop: CropChoice |
       top: half(resized.height - bucket.height),
     };
   }
-  invariant(crop.zoom >= 1, 'A crop lies within its picture', { ...crop });
+  invariant(crop.zoom >= 1 && crop.zoom <= maxZoom, 'A crop lies within its picture', { ...crop });
   const zoomed = { width: rounded(resized.width * crop.zoom), height: rounded(resized.height * crop.zoom) };
   const from = (centre: number, whole: number, part: number): number =>
     Math.min(Math.max(rounded(centre * whole - part / 2), 0), whole - part);
