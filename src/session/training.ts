@@ -7,27 +7,22 @@ import { checkTrainOptions, type TrainOptionProblem } from '../core/checkTrainOp
 import { LoratoryError } from '../core/errors.ts';
 import type { RgbImage } from '../core/image.ts';
 import { defined } from '../core/invariant.ts';
-import { centerCrop, resizeShorterSide } from '../dataset/preprocess.ts';
 import type { KnownModule, LoraModule } from '../formats/lora/types.ts';
 import { trimMemory } from '../gpu/ops.ts';
 import { runtime } from '../gpu/runtime.ts';
-import { cacheLatents, type CachedLatents } from '../latents/cache.ts';
-import { encodePrompts } from '../latents/embeddings.ts';
-import { fitPreview, type LatentPreview } from '../latents/preview.ts';
-import type { DiffusionModel } from '../models/repository.ts';
 import { clipModules, unetModules } from '../models/adaptable.ts';
-import { createScheduler } from '../schedulers/index.ts';
+import type { DiffusionModel } from '../models/repository.ts';
 import { createNoiseSchedule } from '../schedulers/noiseSchedule.ts';
-import { denoise } from '../sampler/denoise.ts';
-import { noiseSource } from '../sampler/noise.ts';
-import { decodeLatents } from '../sampler/image.ts';
 import { planBatch } from '../trainer/batches.ts';
+import { exampleLosses } from '../trainer/exampleLosses.ts';
 import { buildBatch, defaultAdamW, LoraTrainer, predictClean } from '../trainer/trainer.ts';
-import { captionWithTrigger } from '../core/captions.ts';
 import type { TrainOptions } from '../core/trainOptions.ts';
-import type { StripEntry } from '../worker/protocol.ts';
+import type { ExampleLoss, StripEntry, TrainRecord } from '../worker/protocol.ts';
 import type { TrainControl } from './control.ts';
+import { prepare } from './preparation.ts';
+import { drawSamples, type SampleReport } from './samples.ts';
 import { StripPainter } from './strips.ts';
+import { TrainRecorder } from './trainRecord.ts';
 
 /** The training set has no usable image. */
 export class EmptyDatasetError extends LoratoryError {
@@ -65,13 +60,12 @@ export interface StepReport {
   readonly etaSeconds: number;
   readonly gpuBytes: number;
   readonly gpuPeakBytes: number;
+  /** Loss of each picture of the batch, before any weighting. */
+  readonly examples: readonly ExampleLoss[];
+  /** The losses of all pictures of all steps so far. */
+  readonly record: () => TrainRecord;
   /** Pictures of this step's batch; computed only if asked for, which must be before `onStep` resolves. */
   readonly strip: () => Promise<StripEntry[]>;
-}
-
-export interface SampleReport {
-  readonly globalStep: number;
-  readonly images: readonly { readonly prompt: string; readonly seed: number; readonly image: RgbImage }[];
 }
 
 export interface TrainingEvents {
@@ -129,29 +123,14 @@ export async function trainLora(
   control: TrainControl,
   events: TrainingEvents,
 ): Promise<TrainingResult> {
-  const { model, images, triggerWord, options } = request;
+  const { model, images, options } = request;
   if (images.length === 0) throw new EmptyDatasetError();
   checkTrainingOptions(options, model, images.length);
   const { signal } = control;
-  const captions = images.map((image) => captionWithTrigger(triggerWord, image.caption));
-  const prompts = [...captions, ...options.samplePrompts.map((sample) => sample.prompt), ''];
-
-  events.onStatus?.('preparing', 'Loading the text encoder', 0);
-  const textEncoder = await model.loadTextEncoder((done) =>
-    events.onStatus?.('preparing', 'Loading the text encoder', done),
-  );
-  const embeddings = await encodePrompts(textEncoder, model.tokenizer, prompts, {
+  const { examples, embeddings, preview } = await prepare(request, {
     signal,
-    onProgress: (done, total) => events.onStatus?.('preparing', `Reading caption ${done} of ${total}`, done / total),
+    onStatus: (detail, progress) => events.onStatus?.('preparing', detail, progress),
   });
-  textEncoder.dispose();
-  trimMemory();
-
-  const { latents, preview } = await prepareLatents(request, signal, events);
-  const examples = latents.map((cached, i) => ({
-    latents: cached,
-    embedding: defined(embeddings.get(captions[i]!)),
-  }));
 
   events.onStatus?.('preparing', 'Loading the UNet', 0);
   const unet = await model.loadUNet((done) => events.onStatus?.('preparing', 'Loading the UNet', done));
@@ -160,43 +139,14 @@ export async function trainLora(
   const { alphasCumprod } = createNoiseSchedule(model.schedulerConfig);
   const strips = new StripPainter(model, preview);
   const imageIds = images.map(({ id }) => id);
+  const recorder = new TrainRecorder(imageIds);
 
   const sample = async (globalStep: number): Promise<void> => {
-    const { samplePrompts } = options;
-    const report: SampleReport['images'][number][] = [];
-    const side = options.resolution / 2 ** (model.vaeConfig.blockOutChannels.length - 1);
-    const shape = [side, side, model.unetConfig.inChannels] as const;
-    const denoised: Float32Array[] = [];
-    for (const [i, { prompt, seed }] of samplePrompts.entries()) {
-      denoised.push(
-        await denoise({
-          unet,
-          scheduler: createScheduler('ddim', model.schedulerConfig, options.sampleInferenceSteps),
-          noise: noiseSource(seed, shape),
-          shape,
-          promptEmbeds: defined(embeddings.get(prompt)),
-          negativePromptEmbeds: defined(embeddings.get('')),
-          guidanceScale: options.sampleGuidanceScale,
-          signal,
-          onStep: (done) =>
-            events.onStatus?.(
-              'sampling',
-              `Drawing sample ${i + 1} of ${samplePrompts.length}`,
-              (i + done / options.sampleInferenceSteps) / samplePrompts.length,
-            ),
-        }),
-      );
-    }
-    const vae = await model.loadVae({ encoder: false, decoder: true });
-    try {
-      for (const [i, { prompt, seed }] of samplePrompts.entries()) {
-        report.push({ prompt, seed, image: await decodeLatents(vae, denoised[i]!, shape) });
-      }
-    } finally {
-      vae.dispose();
-      trimMemory();
-    }
-    events.onSample?.({ globalStep, images: report });
+    const drawn = await drawSamples(model, unet, embeddings, options, {
+      signal,
+      onProgress: (detail, progress) => events.onStatus?.('sampling', detail, progress),
+    });
+    events.onSample?.({ globalStep, images: drawn });
   };
 
   try {
@@ -230,6 +180,9 @@ export async function trainLora(
       });
       const { loss, prediction } = await trainer.step(batch);
       globalStep++;
+      const losses = exampleLosses(prediction, batch.noise, entries.length);
+      const record = entries.map(({ image, timestep }, i) => ({ image, timestep, loss: losses[i]! }));
+      recorder.add(globalStep, record);
       const ms = performance.now() - started;
       // The first step compiles the kernels, so it does not enter the running mean.
       msPerStep = globalStep <= 2 ? ms : msPerStep * 0.9 + ms * 0.1;
@@ -247,6 +200,8 @@ export async function trainLora(
         etaSeconds: ((options.maxTrainSteps - globalStep) * msPerStep) / 1000,
         gpuBytes: counters.liveBytes,
         gpuPeakBytes: counters.peakBytes,
+        examples: recorder.named(record),
+        record: () => recorder.read(),
         strip: () => strips.paint(entries, imageIds, batch, predictClean(batch, prediction, alphasCumprod)),
       });
       const due = wantsSamples && (globalStep % options.sampleEvery === 0 || globalStep === options.maxTrainSteps);
@@ -264,31 +219,6 @@ export async function trainLora(
     trainer.dispose();
     adapter.dispose();
     unet.dispose();
-    trimMemory();
-  }
-}
-
-async function prepareLatents(
-  { model, images, options }: TrainingRequest,
-  signal: AbortSignal,
-  events: TrainingEvents,
-): Promise<{ latents: CachedLatents[]; preview: LatentPreview }> {
-  events.onStatus?.('preparing', 'Loading the image encoder', 0);
-  const vae = await model.loadVae({ encoder: true, decoder: false }, (done) =>
-    events.onStatus?.('preparing', 'Loading the image encoder', done),
-  );
-  try {
-    const pairs: { image: RgbImage; latents: CachedLatents }[] = [];
-    for (const [i, source] of images.entries()) {
-      signal.throwIfAborted();
-      events.onStatus?.('preparing', `Encoding image ${i + 1} of ${images.length}`, i / images.length);
-      const image = centerCrop(resizeShorterSide(await source.pixels(), options.resolution), options.resolution);
-      pairs.push({ image, latents: await cacheLatents(vae, image, { flip: options.flipProbability > 0 }) });
-    }
-    const preview = fitPreview(pairs, model.vaeConfig.scalingFactor);
-    return { latents: pairs.map((pair) => pair.latents), preview };
-  } finally {
-    vae.dispose();
     trimMemory();
   }
 }

@@ -1,12 +1,13 @@
 /**
  * Training runs: what the page lists, the trained adapter, the sample grid and the checkpoint to resume from.
  *
- * Records: ['run', id] {@link RunRecord}; ['adapter', id] and ['checkpoint', id] Blob; ['sample', id, globalStep] SampleRow.
+ * Records: ['run', id] {@link RunRecord}; ['adapter', id] and ['checkpoint', id] Blob; ['record', id] TrainRecord; ['sample', id,
+ * globalStep] SampleRow.
  * A step's numbers and its weights are written in one transaction, so a run that is killed resumes from a state that existed.
  */
 import { LoratoryError } from '../core/errors.ts';
 import { completeTrainOptions } from '../core/trainOptionsJson.ts';
-import type { SampleRow, StoredRun } from '../worker/protocol.ts';
+import type { SampleRow, StoredRun, TrainRecord } from '../worker/protocol.ts';
 import { type RecordKey, Records, type RecordsOptions, request, under } from './records.ts';
 
 /** No such run in this browser. */
@@ -39,6 +40,8 @@ export interface RunParts {
   readonly adapter?: Uint8Array<ArrayBuffer>;
   /** Adapter, optimizer and position, in the trainer's own form. */
   readonly checkpoint?: Blob | null;
+  /** Losses picture by picture. */
+  readonly record?: TrainRecord;
 }
 
 /** A run as an older version may have stored it: options that it did not know are at their defaults. */
@@ -46,7 +49,7 @@ function upToDate(run: StoredRun): StoredRun {
   return { ...run, options: completeTrainOptions(run.options) };
 }
 
-const KINDS = ['run', 'adapter', 'checkpoint', 'sample'] as const;
+const KINDS = ['run', 'adapter', 'checkpoint', 'record', 'sample'] as const;
 
 /** The runs, the latest first. Writes throw StorageQuotaError when they do not fit. */
 export class RunStore {
@@ -88,6 +91,7 @@ export class RunStore {
       };
       store.put(record, ['run', run.id]);
       if (adapter) store.put(adapter, ['adapter', run.id]);
+      if (parts.record) store.put(parts.record, ['record', run.id]);
       if (parts.checkpoint) store.put(parts.checkpoint, ['checkpoint', run.id]);
       if (parts.checkpoint === null) store.delete(['checkpoint', run.id]);
     }, bytes);
@@ -108,6 +112,11 @@ export class RunStore {
   /** What to resume from; undefined if the run has finished or has not got that far. */
   async checkpoint(id: string): Promise<Blob | undefined> {
     return this.#records.get<Blob>(['checkpoint', id]);
+  }
+
+  /** The losses of the run's pictures; without entries where none were kept. */
+  async record(id: string): Promise<TrainRecord> {
+    return (await this.#records.get<TrainRecord>(['record', id])) ?? emptyRecord();
   }
 
   /** Adds a row to the run's sample grid; a row of the same step is replaced. */
@@ -149,4 +158,14 @@ export class RunStore {
       store.put(change(record), key);
     });
   }
+}
+
+function emptyRecord(): TrainRecord {
+  return {
+    imageIds: [],
+    steps: new Uint32Array(),
+    images: new Uint16Array(),
+    timesteps: new Uint16Array(),
+    losses: new Float32Array(),
+  };
 }

@@ -174,6 +174,7 @@ describe('training', () => {
         etaSeconds: 1,
         gpuBytes: 1,
         gpuPeakBytes: 1,
+        examples: [],
         strip,
       });
     step(1, 0.1);

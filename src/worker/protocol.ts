@@ -121,11 +121,30 @@ export interface TrainStep {
   readonly etaSeconds: number;
   readonly gpuBytes: number;
   readonly gpuPeakBytes: number;
+  /** Loss of each picture of the batch, before any weighting. */
+  readonly examples: readonly ExampleLoss[];
   /**
    * For each image of the batch: the clean one, the noisy one, the model's present guess of the clean one. Empty for a step of
    * which no pictures were made.
    */
   readonly strip: readonly StripEntry[];
+}
+
+export interface ExampleLoss {
+  readonly imageId: string;
+  readonly timestep: number;
+  readonly loss: number;
+}
+
+/** The losses of all pictures of all steps so far, in the order of training: parallel arrays. */
+export interface TrainRecord {
+  /** What `images` counts. */
+  readonly imageIds: readonly string[];
+  /** The step, 1-based, of each entry. */
+  readonly steps: Uint32Array<ArrayBuffer>;
+  readonly images: Uint16Array<ArrayBuffer>;
+  readonly timesteps: Uint16Array<ArrayBuffer>;
+  readonly losses: Float32Array<ArrayBuffer>;
 }
 
 export interface StripEntry {
@@ -144,6 +163,38 @@ export interface SampleRow {
   readonly images: readonly { readonly prompt: string; readonly seed: number; readonly png: Blob }[];
 }
 
+/** What can happen to a run. `fell-back`: settings were made cheaper as the GPU's memory did not suffice. */
+export type RunEventKind =
+  | 'started'
+  | 'resumed'
+  | 'branched'
+  | 'paused'
+  | 'rolled-back'
+  | 'fell-back'
+  | 'samples'
+  | 'warning'
+  | 'finished'
+  | 'stopped'
+  | 'failed';
+
+/** A line of a run's log. */
+export interface RunEvent {
+  readonly kind: RunEventKind;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  /** Steps done when it happened. */
+  readonly globalStep: number;
+  /** What happened and, where something is to be done, what: whole sentences. */
+  readonly text: string;
+}
+
+/** Where a branch began. */
+export interface RunParent {
+  readonly runId: string;
+  readonly name: string;
+  readonly globalStep: number;
+}
+
 export interface StoredRun {
   readonly id: string;
   readonly name: string;
@@ -156,6 +207,10 @@ export interface StoredRun {
   readonly imageCount: number;
   /** Loss of every step so far. */
   readonly losses: readonly number[];
+  /** The run's log, oldest first. */
+  readonly events?: readonly RunEvent[];
+  /** The run that this one branched off. */
+  readonly parent?: RunParent;
 }
 
 export type SchedulerName = 'ddim' | 'euler';
@@ -234,6 +289,7 @@ export interface Requests {
   'train.stop': [Record<string, never>, null];
   'train.sampleNow': [Record<string, never>, null];
   'runs.list': [Record<string, never>, readonly StoredRun[]];
+  'runs.record': [{ readonly runId: string }, TrainRecord];
   'runs.samples': [{ readonly runId: string }, readonly SampleRow[]];
   'runs.rename': [{ readonly runId: string; readonly name: string }, null];
   'runs.delete': [{ readonly runId: string }, null];

@@ -28,6 +28,7 @@ import type {
   EventType,
   RgbImage,
   StoredRun,
+  TrainRecord,
   TrainRequest,
 } from './protocol.ts';
 import type { Handlers, RequestContext } from './server.ts';
@@ -102,6 +103,7 @@ export function createHandlers(emit: <T extends EventType>(type: T, payload: Eve
     'train.sampleNow': () => withControl((run) => run.control.requestSample()),
     'runs.list': () => runs.list(),
     'runs.samples': ({ runId }) => runs.samples(runId),
+    'runs.record': ({ runId }) => runs.record(runId),
     'runs.rename': async ({ runId, name }) => {
       await runs.rename(runId, name);
       return null;
@@ -167,6 +169,7 @@ class ActiveRun {
   private readonly id = crypto.randomUUID();
   private readonly startedAt = Date.now();
   private readonly losses: number[] = [];
+  private record: (() => TrainRecord) | null = null;
   private preparing = true;
 
   constructor(
@@ -202,7 +205,8 @@ class ActiveRun {
           onStep: async (report) => {
             this.preparing = false;
             this.losses.push(report.loss);
-            const { strip, ...numbers } = report;
+            this.record = report.record;
+            const { strip, record: _, ...numbers } = report;
             context.emit('train.step', {
               runId,
               maxTrainSteps: request.options.maxTrainSteps,
@@ -291,7 +295,7 @@ class ActiveRun {
       globalStep,
       ...trainingFactsOf(request.options),
     });
-    await this.runs.save(run, { adapter });
+    await this.runs.save(run, { adapter, ...(this.record ? { record: this.record() } : {}) });
     return run;
   }
 }
