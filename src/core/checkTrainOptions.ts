@@ -116,6 +116,9 @@ function jointProblems(options: TrainOptions, context: TrainOptionContext): Trai
       'Warm up for about a tenth of the steps.',
     );
   }
+  if (lrScheduler.name === 'cosineWithRestarts' && !Number.isInteger(lrScheduler.cycles)) {
+    add('lrScheduler.cycles', 'a schedule restarts a whole number of times', 'Choose 1, 2, 3 ...');
+  }
   if (options.priorPreservation.enabled && options.priorPreservation.classPrompt.trim() === '') {
     add('priorPreservation.classPrompt', 'prior preservation needs one', 'Name the class, e.g. “a photo of a dog”.');
   }
