@@ -1,38 +1,22 @@
 /** What the studio can do, request by request: wires storage, hub, sessions and export together. */
-import type { Adapter } from '../adapter/lora.ts';
 import { LoratoryError, toPlainError } from '../core/errors.ts';
-import { decodeImageFile } from '../dataset/accept.ts';
-import { adapterFile, readAdapterFile } from '../export/runFile.ts';
-import { trainingFactsOf } from '../export/trainingFacts.ts';
-import { loraShortHash } from '../formats/loraHash.ts';
-import { encodePng } from '../formats/png.ts';
 import { formatParameters } from '../formats/pngParameters.ts';
-import type { LoraModule } from '../formats/lora/types.ts';
 import { BuiltInModel } from '../hub/builtInModel.ts';
-import { openDiffusionModel, type DiffusionModel } from '../models/repository.ts';
-import { TrainControl } from '../session/control.ts';
 import { pictureParameters } from '../session/parameters.ts';
-import { adaptableModules, trainLora } from '../session/training.ts';
 import { DatasetStore } from '../storage/datasetStore.ts';
 import { ModelStore } from '../storage/modelStore.ts';
-import { formatBytes, storageInfo } from '../storage/quota.ts';
+import { storageInfo } from '../storage/quota.ts';
 import { RunStore } from '../storage/runStore.ts';
-import { decodeInBrowser, thumbnailOf } from './decodeImage.ts';
+import { ActiveRun } from './activeRun.ts';
+import { AdapterCache } from './adapterCache.ts';
+import { addImages } from './addImages.ts';
 import { GpuSession } from './gpuSession.ts';
 import { Models } from './models.ts';
 import { pageUrl } from './pageUrl.ts';
-import type {
-  AddImagesResult,
-  DatasetImage,
-  Events,
-  EventType,
-  RgbImage,
-  StoredRun,
-  TrainRecord,
-  TrainRequest,
-} from './protocol.ts';
-import type { Handlers, RequestContext } from './server.ts';
+import { pngBlob } from './pictures.ts';
 import { PromptCounter } from './promptCounter.ts';
+import type { Events, EventType } from './protocol.ts';
+import type { Handlers } from './server.ts';
 import { taggedRuns } from './taggedRuns.ts';
 
 /** A command for a run was given while none is running. */
@@ -161,206 +145,6 @@ export function createHandlers(emit: <T extends EventType>(type: T, payload: Eve
         };
       }),
   };
-}
-
-/** The run that is being trained, from the request to the stored adapter. */
-class ActiveRun {
-  readonly control = new TrainControl();
-  private readonly id = crypto.randomUUID();
-  private readonly startedAt = Date.now();
-  private readonly losses: number[] = [];
-  private record: (() => TrainRecord) | null = null;
-  private preparing = true;
-
-  constructor(
-    private readonly request: TrainRequest,
-    private readonly runs: RunStore,
-    private readonly context: RequestContext,
-  ) {
-    context.signal.addEventListener('abort', () => this.stop());
-  }
-
-  /** While preparing there is nothing to keep yet, so the run ends at once; later it ends after its step. */
-  stop(): void {
-    if (this.preparing)
-      this.control.cancel(new DOMException('The run was stopped before its first step.', 'AbortError'));
-    else this.control.requestStop();
-  }
-
-  async train(models: Models, dataset: DatasetStore): Promise<StoredRun> {
-    const { request, context, id: runId } = this;
-    const known = new Map((await dataset.list()).map((image) => [image.id, image]));
-    const images = request.images.map(({ id, caption }) => ({
-      id,
-      caption,
-      pixels: async () => decodeImageFile(await dataset.original(id), known.get(id)?.fileName ?? id, decodeInBrowser),
-    }));
-    try {
-      const model = await this.openModel(models);
-      const result = await trainLora(
-        { model, images, triggerWord: request.triggerWord, options: request.options },
-        this.control,
-        {
-          onStatus: (phase, detail, progress) => context.emit('train.status', { runId, phase, detail, progress }),
-          onStep: async (report) => {
-            this.preparing = false;
-            this.losses.push(report.loss);
-            this.record = report.record;
-            const { strip, record: _, ...numbers } = report;
-            context.emit('train.step', {
-              runId,
-              maxTrainSteps: request.options.maxTrainSteps,
-              ...numbers,
-              strip: await strip(),
-            });
-          },
-          onSample: ({ globalStep, images: drawn }) => {
-            const row = {
-              runId,
-              globalStep,
-              images: drawn.map(({ prompt, seed, image }) => ({ prompt, seed, png: pngBlob(image) })),
-            };
-            context.emit('train.sample', row);
-            this.pending.push(this.runs.addSample(row));
-          },
-          onCheckpoint: async (modules, globalStep) => {
-            await this.store(model, modules, globalStep, null);
-          },
-        },
-      );
-      await Promise.all(this.pending);
-      const run = await this.store(model, result.modules, result.globalStep, Date.now());
-      context.emit('train.status', {
-        runId,
-        phase: result.stopped ? 'stopped' : 'finished',
-        detail: result.stopped ? 'Stopped' : 'Finished',
-        progress: 1,
-      });
-      return run;
-    } catch (error) {
-      const { message, code } = toPlainError(error);
-      context.emit('train.status', {
-        runId,
-        phase: code === 'aborted' ? 'stopped' : 'failed',
-        detail: message,
-        progress: null,
-      });
-      throw error;
-    }
-  }
-
-  private readonly pending: Promise<void>[] = [];
-
-  /** The first run with the built-in model fetches it; any other is in storage already. */
-  private async openModel(models: Models): Promise<DiffusionModel> {
-    const tree = await models.openTree(this.request.modelId, {
-      signal: this.control.signal,
-      onProgress: ({ loadedBytes, totalBytes }) =>
-        this.context.emit('train.status', {
-          runId: this.id,
-          phase: 'preparing',
-          detail: `Fetching the model: ${formatBytes(loadedBytes)} of ${formatBytes(totalBytes)}`,
-          progress: loadedBytes / totalBytes,
-        }),
-    });
-    return openDiffusionModel(tree);
-  }
-
-  private async store(
-    model: DiffusionModel,
-    modules: readonly LoraModule[],
-    globalStep: number,
-    finishedAt: number | null,
-  ): Promise<StoredRun> {
-    const { request, id, startedAt } = this;
-    const run: StoredRun = {
-      id,
-      name: request.name,
-      modelId: request.modelId,
-      triggerWord: request.triggerWord,
-      startedAt,
-      finishedAt,
-      globalStep,
-      options: request.options,
-      imageCount: request.images.length,
-      losses: [...this.losses],
-    };
-    const adapter = adapterFile(modules, {
-      name: request.name,
-      modelName: model.name,
-      triggerWord: request.triggerWord,
-      captions: request.images.map((image) => image.caption),
-      startedAt,
-      finishedAt: finishedAt ?? Date.now(),
-      globalStep,
-      ...trainingFactsOf(request.options),
-    });
-    await this.runs.save(run, { adapter, ...(this.record ? { record: this.record() } : {}) });
-    return run;
-  }
-}
-
-interface RunLora {
-  readonly name: string;
-  readonly adapter: Adapter;
-  readonly hash: string;
-}
-
-/** Adapters of stored runs, parsed once per version, so that moving a slider reads nothing. */
-class AdapterCache {
-  private readonly known = new Map<string, { readonly version: string; readonly lora: RunLora }>();
-
-  constructor(private readonly runs: RunStore) {}
-
-  async get(runId: string, model: DiffusionModel): Promise<RunLora> {
-    const run = await this.runs.get(runId);
-    const version = `${run.globalStep}@${run.finishedAt ?? 0}@${run.name}@${model.name}`;
-    const cached = this.known.get(runId);
-    if (cached?.version === version) return cached.lora;
-    const bytes = await this.runs.adapter(runId);
-    const { adapter } = await readAdapterFile(run.name, bytes, adaptableModules(model));
-    const lora = { name: run.name, adapter, hash: loraShortHash(bytes) };
-    this.known.set(runId, { version, lora });
-    return lora;
-  }
-}
-
-async function addImages(
-  dataset: DatasetStore,
-  files: readonly File[],
-  captions: Readonly<Record<string, string>>,
-  { signal, emit }: RequestContext,
-): Promise<AddImagesResult> {
-  const added: DatasetImage[] = [];
-  const refused: { fileName: string; error: ReturnType<typeof toPlainError> }[] = [];
-  for (const [done, file] of files.entries()) {
-    signal.throwIfAborted();
-    emit('dataset.progress', { done, total: files.length });
-    try {
-      const image = await decodeImageFile(file, file.name, decodeInBrowser);
-      const stem = file.name.replace(/\.[^.]*$/, '');
-      added.push(
-        ...(await dataset.add([
-          {
-            fileName: file.name,
-            width: image.width,
-            height: image.height,
-            caption: captions[stem] ?? '',
-            original: file,
-            thumbnail: await thumbnailOf(image),
-          },
-        ])),
-      );
-    } catch (error) {
-      refused.push({ fileName: file.name, error: toPlainError(error) });
-    }
-  }
-  emit('dataset.progress', { done: files.length, total: files.length });
-  return { added, refused };
-}
-
-function pngBlob(image: RgbImage, texts: Readonly<Record<string, string>> = {}): Blob {
-  return new Blob([encodePng(image, texts)], { type: 'image/png' });
 }
 
 function safeFileName(name: string): string {
