@@ -3,7 +3,8 @@
  * memory that the GPU must have. The step is the trainer's own; only the numbers in the batch are made up.
  */
 import { memory } from '@tensorflow/tfjs-core';
-import { TrainableAdapter } from '../src/adapter/lora.ts';
+import { targetLayers } from '../src/adapter/targets.ts';
+import { TrainableAdapter } from '../src/adapter/trainable.ts';
 import { BufferPool } from '../src/gpu/bufferPool.ts';
 import { resetPeak } from '../src/gpu/memory.ts';
 import { finishGpuWork, readTensor, tensor, trimMemory } from '../src/gpu/ops.ts';
@@ -66,8 +67,8 @@ export async function measureStep(
   await finishGpuWork();
   const weightBytes = memory().numBytes;
   const { inChannels, crossAttentionDim } = unet.config;
-  const linears = unet.attentionLinears();
-  const adapter = TrainableAdapter.create(linears, { rank, alpha: rank, seed: 0 });
+  const layers = targetLayers(unet.adaptableLayers, 'unet', ['attention']);
+  const adapter = TrainableAdapter.create({ unet: layers }, { rank, alpha: rank, seed: 0 });
   const trainer = new LoraTrainer(unet, adapter, defaultAdamW);
   const shape = [1, latentSide, latentSide, inChannels] as const;
   const context: NoisyBatch['contextShape'] = [1, tokens, crossAttentionDim];

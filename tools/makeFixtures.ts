@@ -13,9 +13,11 @@ const FIXTURES = 'fixtures';
 // What the engine covers; the rest stays in the oracle, whose packs are replayed whole by `npm run oracle`.
 const GOLDENS = new Set(
   `text unet vae schedulers pipeline rng metrics preprocess lora_forward lora_files lora_r4a4 lora_r8a4 lora_grad lora_grad_r4a4 lora_grad_r8a4
-   train train_init train_base`.split(/\s+/),
+   lora_ext_r2a1 lora_te_r4a4 lora_grad_ext lora_grad_unet_te lora_grad_te_only train train_init train_base`.split(
+    /\s+/,
+  ),
 );
-const LEFT_OUT = /^pipeline\/.*(pndm|dpmpp)|^train\/(?!base)|^lora-grad\/(ext|unet_te|te_only)/;
+const LEFT_OUT = /^pipeline\/.*(pndm|dpmpp)|^train\/(?!base)/;
 
 interface Case {
   readonly id: string;

@@ -6,13 +6,13 @@
  * nothing is merged and nothing is loaded again.
  */
 import { defined, invariant } from '../core/invariant.ts';
-import { deriveSeed, TorchGenerator } from '../core/rng.ts';
 import { asWeightChange } from '../formats/lora/products.ts';
 import type { LoraModule, WeightChange } from '../formats/lora/types.ts';
-import { readTensor, tensor, uploadTensor, writeTensor, type Tensor } from '../gpu/ops.ts';
+import { writeTensor } from '../gpu/ops.ts';
 import { Conv2d } from '../nn/conv2d.ts';
 import type { Linear } from '../nn/linear.ts';
 import type { AdaptableLayer } from '../nn/weights.ts';
+import { setBranch, unplugBranch } from './branch.ts';
 import { mergeLayer, modulesOf } from './merge.ts';
 
 /** What an adapter file changes, by the diffusers path of the layer. */
@@ -92,7 +92,7 @@ export class PluggedAdapters {
 
   /** Takes the adapters out of the model and frees their tensors. */
   unplug(): void {
-    for (const { linear } of this.placements) unplugLinear(linear);
+    for (const { linear } of this.placements) unplugBranch(linear);
     for (const { layer } of this.merges) unmerge(layer);
   }
 }
@@ -160,113 +160,5 @@ function plugOne(linear: Linear, adapters: readonly Adapter[], spans: Placement[
       }
     });
   });
-  setBranch(linear, a, b, new Float32Array(groups * rank), rank);
-}
-
-function setBranch(linear: Linear, a: Float32Array, b: Float32Array, scale: Float32Array, rank: number): void {
-  unplugLinear(linear);
-  const { inFeatures, outFeatures } = linear.weights;
-  const groups = linear.modules.length;
-  linear.lora = {
-    a: tensor(a, [groups * rank, inFeatures]),
-    b: tensor(b, [outFeatures, rank]),
-    scale: tensor(scale, [groups * rank]),
-    groups,
-  };
-  for (const t of [linear.lora.a, linear.lora.b, linear.lora.scale]) uploadTensor(t);
-}
-
-function unplugLinear(linear: Linear): void {
-  if (!linear.lora) return;
-  const { a, b, scale } = linear.lora;
-  linear.lora = null;
-  for (const t of [a, b, scale]) t.dispose();
-}
-
-/** One adapter being trained: all of `linears` with one rank and alpha. */
-export class TrainableAdapter {
-  private constructor(
-    private readonly linears: readonly Linear[],
-    readonly rank: number,
-    readonly alpha: number,
-  ) {}
-
-  /**
-   * A new adapter: A uniform in +-1/sqrt(in) (PEFT's kaiming_uniform with a = sqrt 5), B zero, so that the model is unchanged
-   * at first. Each module draws from a generator of its own, derived from `seed` and its name.
-   */
-  static create(
-    linears: readonly Linear[],
-    options: { readonly rank: number; readonly alpha: number; readonly seed: number },
-  ): TrainableAdapter {
-    const { rank, alpha, seed } = options;
-    const modules = linears.flatMap((linear) =>
-      linear.modules.map((name): [string, LoraModule] => {
-        const { inFeatures } = linear.weights;
-        const outFeatures = linear.weights.outFeatures / linear.modules.length;
-        const bound = 1 / Math.sqrt(inFeatures);
-        const uniform = new TorchGenerator(deriveSeed(seed, 'lora-init', name)).rand(rank * inFeatures);
-        const down = uniform.map((u) => (2 * u - 1) * bound);
-        const up = new Float32Array(outFeatures * rank);
-        return [name, { module: name, target: 'unet', down, up, rank, alpha, inFeatures, outFeatures }];
-      }),
-    );
-    return TrainableAdapter.fromModules(linears, new Map(modules), { rank, alpha });
-  }
-
-  /** Continues from given weights, which must name every module of `linears`. */
-  static fromModules(
-    linears: readonly Linear[],
-    modules: ReadonlyMap<string, LoraModule>,
-    { rank, alpha }: { readonly rank: number; readonly alpha: number },
-  ): TrainableAdapter {
-    for (const linear of linears) {
-      for (const name of linear.modules)
-        invariant(modules.get(name)?.rank === rank, `${name}: no LoRA of rank ${rank}`);
-    }
-    PluggedAdapters.plug(linears, [{ name: 'training', modules }]);
-    return new TrainableAdapter(linears, rank, alpha);
-  }
-
-  /** Every A and B, in forward order. */
-  parameters(): Tensor[] {
-    return this.linears.flatMap((linear) => {
-      const { a, b } = defined(linear.lora, 'the trained branch');
-      return [a, b];
-    });
-  }
-
-  /** The weights as they are on the GPU now, module by module. */
-  async toModules(): Promise<LoraModule[]> {
-    const values = new Map<number, Float32Array>();
-    for (const parameter of this.parameters()) values.set(parameter.id, await readTensor(parameter));
-    return this.split((parameter) => defined(values.get(parameter.id)));
-  }
-
-  /** Cuts values that lie like the parameters (the weights themselves, gradients) into modules. */
-  split(valuesOf: (parameter: Tensor) => Float32Array): LoraModule[] {
-    const { rank, alpha } = this;
-    return this.linears.flatMap((linear) => {
-      const { a, b } = defined(linear.lora, 'the trained branch');
-      const { inFeatures } = linear.weights;
-      const outFeatures = linear.weights.outFeatures / linear.modules.length;
-      const down = valuesOf(a);
-      const up = valuesOf(b);
-      return linear.modules.map((module, g): LoraModule => ({
-        module,
-        target: 'unet',
-        down: down.slice(g * rank * inFeatures, (g + 1) * rank * inFeatures),
-        up: up.slice(g * outFeatures * rank, (g + 1) * outFeatures * rank),
-        rank,
-        alpha,
-        inFeatures,
-        outFeatures,
-      }));
-    });
-  }
-
-  /** Frees the parameters and takes them out of the model. */
-  dispose(): void {
-    for (const linear of this.linears) unplugLinear(linear);
-  }
+  setBranch(linear, { a, b, scale: new Float32Array(groups * rank), rank });
 }

@@ -6,7 +6,8 @@ import { defined, invariant } from '../core/invariant.ts';
 import { keep, quickGelu, selfAttention, tensor, tidy, type Tensor } from '../gpu/ops.ts';
 import type { Linear } from '../nn/linear.ts';
 import type { LayerNorm } from '../nn/norms.ts';
-import { LayerLoader, readRow, type AdaptableLayer, type WeightReader } from '../nn/weights.ts';
+import type { Segment } from '../nn/segments.ts';
+import { LayerLoader, readRow, trainableTensors, type AdaptableLayer, type WeightReader } from '../nn/weights.ts';
 import { UnsupportedModelError, type ConfigReader } from './config.ts';
 
 export interface ClipTextConfig {
@@ -62,7 +63,12 @@ export interface ClipOptions {
   readonly rows?: readonly ReadonlyMap<number, Float32Array>[];
 }
 
+/** Rows of the token table that are kept once read: a data set's captions use a few thousand, 3 KB each. */
+const mostKeptRows = 4096;
+
 export class ClipTextEncoder {
+  private readonly rows = new Map<number, Float32Array>();
+
   private constructor(
     readonly config: ClipTextConfig,
     private readonly reader: WeightReader,
@@ -104,11 +110,7 @@ export class ClipTextEncoder {
     ids: readonly Int32Array[],
     { hiddenStates: wantStates = false, clipSkip = 1, rows = [] }: ClipOptions = {},
   ): Promise<ClipOutput> {
-    const { hiddenLayers } = this.config;
-    invariant(Number.isInteger(clipSkip) && clipSkip >= 1 && clipSkip <= hiddenLayers, 'Clip skip leaves a layer', {
-      clipSkip,
-      hiddenLayers,
-    });
+    const layers = this.layersUpTo(clipSkip);
     const states: Tensor[] = [];
     const embedded = await this.embed(ids, rows);
     const last = tidy(() => {
@@ -117,13 +119,8 @@ export class ClipTextEncoder {
         if (wantStates) states.push(keep(h.clone()));
       };
       note();
-      for (const layer of this.layers.slice(0, hiddenLayers - (clipSkip - 1))) {
-        const attended = selfAttention(layer.qkv.forward(layer.norm1.forward(h)), {
-          heads: this.config.heads,
-          causal: true,
-        });
-        const x = layer.attentionOut.forward(attended, h);
-        h = layer.fc2.forward(quickGelu(layer.fc1.forward(layer.norm2.forward(x))), x);
+      for (const layer of layers) {
+        h = this.forwardLayer(layer, h);
         note();
       }
       return this.finalNorm.forward(h);
@@ -132,7 +129,49 @@ export class ClipTextEncoder {
     return { lastHiddenState: last, hiddenStates: states };
   }
 
-  private async embed(ids: readonly Int32Array[], rowsOf: NonNullable<ClipOptions['rows']>): Promise<Tensor> {
+  /**
+   * The encoder as segments, one a layer, over the value `tokens` (from {@link embed}); writes `context` [N, L, hiddenSize], which the
+   * UNet's segments read: put before them, both are trained in one step.
+   */
+  segments({ clipSkip = 1 }: Pick<ClipOptions, 'clipSkip'> = {}): Segment[] {
+    const layers = this.layersUpTo(clipSkip);
+    return layers.map((layer, i) => {
+      const isLast = i === layers.length - 1;
+      return {
+        name: `text_encoder.${i}`,
+        reads: [i === 0 ? 'tokens' : `c${i - 1}`],
+        writes: [isLast ? 'context' : `c${i}`],
+        parameters: () => trainableTensors([layer.qkv, layer.attentionOut, layer.fc1, layer.fc2]),
+        run: ([x]) => {
+          const h = this.forwardLayer(layer, x!);
+          return [isLast ? this.finalNorm.forward(h) : h];
+        },
+      };
+    });
+  }
+
+  /** The layers that clip skip leaves. */
+  private layersUpTo(clipSkip: number): readonly ClipLayer[] {
+    const { hiddenLayers } = this.config;
+    invariant(Number.isInteger(clipSkip) && clipSkip >= 1 && clipSkip <= hiddenLayers, 'Clip skip leaves a layer', {
+      clipSkip,
+      hiddenLayers,
+    });
+    return this.layers.slice(0, hiddenLayers - (clipSkip - 1));
+  }
+
+  private forwardLayer(layer: ClipLayer, h: Tensor): Tensor {
+    const qkv = layer.qkv.forward(layer.norm1.forward(h));
+    const attended = selfAttention(qkv, { heads: this.config.heads, causal: true });
+    const x = layer.attentionOut.forward(attended, h);
+    return layer.fc2.forward(quickGelu(layer.fc1.forward(layer.norm2.forward(x))), x);
+  }
+
+  /**
+   * Token plus position embeddings [N, L, hiddenSize] of token lists of equal length: the value `tokens` of {@link segments}. The
+   * caller's to dispose. `rowsOf`: see {@link ClipOptions.rows}.
+   */
+  async embed(ids: readonly Int32Array[], rowsOf: NonNullable<ClipOptions['rows']> = []): Promise<Tensor> {
     const { hiddenSize, maxPositions, vocabSize } = this.config;
     const length = ids[0]?.length ?? 0;
     invariant(length > 0 && length <= maxPositions, 'Token lists must have 1 to maxPositions entries', { length });
@@ -144,7 +183,10 @@ export class ClipTextEncoder {
           id,
           vocabSize,
         });
-        rows.set(id, await readRow(this.reader, 'text_model.embeddings.token_embedding.weight', id));
+        const row =
+          this.rows.get(id) ?? (await readRow(this.reader, 'text_model.embeddings.token_embedding.weight', id));
+        rows.set(id, row);
+        if (this.rows.size < mostKeptRows) this.rows.set(id, row);
       }),
     );
     const values = new Float32Array(ids.length * length * hiddenSize);

@@ -25,7 +25,7 @@ import type { Linear } from '../nn/linear.ts';
 import type { GroupNorm, LayerNorm } from '../nn/norms.ts';
 import { ResnetBlock } from '../nn/resnetBlock.ts';
 import { runSegments, type Segment, type Values } from '../nn/segments.ts';
-import { LayerLoader, type AdaptableLayer, type WeightReader } from '../nn/weights.ts';
+import { LayerLoader, trainableTensors, type AdaptableLayer, type WeightReader } from '../nn/weights.ts';
 import { UnsupportedModelError, type ConfigReader } from './config.ts';
 
 export interface UNetConfig {
@@ -150,9 +150,9 @@ class TransformerBlock {
     );
   }
 
-  /** The projections that a LoRA on attention trains. */
-  attentionLinears(): Linear[] {
-    return [this.selfQkv, this.selfOut, this.crossQ, this.crossKv, this.crossOut];
+  layers(): Linear[] {
+    const { selfQkv, selfOut, crossQ, crossKv, crossOut, feedForwardIn, feedForwardOut } = this;
+    return [selfQkv, selfOut, crossQ, crossKv, crossOut, feedForwardIn, feedForwardOut];
   }
 
   /** x: [N, L, C], context: [N, T, crossAttentionDim]. */
@@ -197,8 +197,8 @@ class SpatialTransformer {
     );
   }
 
-  attentionLinears(): Linear[] {
-    return this.blocks.flatMap((block) => block.attentionLinears());
+  layers(): Linear[] {
+    return [this.projectIn, ...this.blocks.flatMap((block) => block.layers()), this.projectOut];
   }
 
   forward(x: Tensor, context: Tensor, tap?: Tap): Tensor {
@@ -314,16 +314,6 @@ export class UNet2DCondition {
     for (const t of this.tensors) t.dispose();
   }
 
-  /** The attention projections (to_q, to_k, to_v, to_out.0), some side by side, in forward order. */
-  attentionLinears(): Linear[] {
-    const transformers = [
-      ...this.downs.flatMap((level) => level.layers.map((layer) => layer.transformer)),
-      this.mid.transformer,
-      ...this.ups.flatMap((level) => level.layers.map((layer) => layer.transformer)),
-    ];
-    return transformers.flatMap((transformer) => transformer?.attentionLinears() ?? []);
-  }
-
   /**
    * SiLU of the time embedding, [N, 4 * C0]: what every resnet projects. Timesteps may be fractional. The sinusoids are
    * computed on the CPU in double precision: GPUs' sin and cos lose digits at large arguments.
@@ -350,23 +340,18 @@ export class UNet2DCondition {
       name: string,
       reads: readonly string[],
       write: string,
-      transformer: SpatialTransformer | null,
+      layers: readonly AdaptableLayer[],
       run: (inputs: readonly Tensor[]) => Tensor,
     ): void => {
-      segments.push({
-        name,
-        reads,
-        writes: [write],
-        parameters: () => (transformer?.attentionLinears() ?? []).flatMap(({ lora }) => (lora ? [lora.a, lora.b] : [])),
-        run: (inputs) => [run(inputs)],
-      });
+      const parameters = (): Tensor[] => trainableTensors(layers);
+      segments.push({ name, reads, writes: [write], parameters, run: (inputs) => [run(inputs)] });
     };
     const writeSkip = (): string => {
       skips.push(`h${skip}`);
       return `h${skip++}`;
     };
 
-    push('conv_in', ['sample'], writeSkip(), null, ([sample]) => {
+    push('conv_in', ['sample'], writeSkip(), [this.convIn], ([sample]) => {
       const h = this.convIn.forward(sample!);
       tap('conv_in', h);
       return h;
@@ -377,7 +362,8 @@ export class UNet2DCondition {
         const isEnd = j === level.layers.length - 1 && !level.resample;
         const from = current;
         current = writeSkip();
-        push(`${level.name}.${j}`, [from, 'time', 'context'], current, transformer, ([x, time, context]) => {
+        const layers = [...resnet.layers(), ...(transformer?.layers() ?? [])];
+        push(`${level.name}.${j}`, [from, 'time', 'context'], current, layers, ([x, time, context]) => {
           let h = resnet.forward(x!, time);
           tap(`${level.name}.resnets.${j}`, h);
           if (transformer) h = transformer.forward(h, context!, this.tap);
@@ -389,17 +375,19 @@ export class UNet2DCondition {
       if (resample) {
         const from = current;
         current = writeSkip();
-        push(`${level.name}.downsample`, [from], current, null, ([x]) => {
+        push(`${level.name}.downsample`, [from], current, [resample], ([x]) => {
           const h = resample.forward(x!, { stride: 2 });
           tap(level.name, h);
           return h;
         });
       }
     }
-    push('mid_block', [current, 'time', 'context'], 'm', this.mid.transformer, ([x, time, context]) => {
-      const first = this.mid.first.forward(x!, time);
+    const { first: midFirst, transformer: midTransformer, second: midSecond } = this.mid;
+    const midLayers = [...midFirst.layers(), ...midTransformer.layers(), ...midSecond.layers()];
+    push('mid_block', [current, 'time', 'context'], 'm', midLayers, ([x, time, context]) => {
+      const first = midFirst.forward(x!, time);
       tap('mid_block.resnets.0', first);
-      const h = this.mid.second.forward(this.mid.transformer.forward(first, context!, this.tap), time);
+      const h = midSecond.forward(midTransformer.forward(first, context!, this.tap), time);
       tap('mid_block', h);
       return h;
     });
@@ -418,7 +406,7 @@ export class UNet2DCondition {
           `${level.name}.${j}`,
           [from, skipName, 'time', 'context', ...target],
           current,
-          transformer,
+          [...resnet.layers(), ...(transformer?.layers() ?? []), ...(upsample ? [upsample] : [])],
           ([x, skipped, time, context, wanted]) => {
             let h = resnet.forward(concatChannels([x!, skipped!]), time);
             if (transformer) h = transformer.forward(h, context!, this.tap);
@@ -429,7 +417,7 @@ export class UNet2DCondition {
         );
       }
     }
-    push('conv_out', [current], 'out', null, ([x]) => {
+    push('conv_out', [current], 'out', [this.convOut], ([x]) => {
       const h = this.normOut.forward(x!, { silu: true });
       if (this.tap) this.tap('conv_norm_out', this.normOut.forward(x!));
       return this.convOut.forward(h);

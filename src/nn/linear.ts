@@ -12,9 +12,11 @@ export class Linear {
   /** Stands in for the weights while an adapter that is no low-rank branch is plugged in. */
   merged: MergedWeights | null = null;
 
+  /** `isConvolution`: it is a 1x1 convolution in the model's own layout, so that adapters' files have [.., .., 1, 1]. */
   constructor(
     readonly weights: LinearWeights,
     readonly modules: readonly string[],
+    readonly isConvolution = false,
   ) {}
 
   /** x: [..., inFeatures] -> [..., outFeatures]. */

@@ -2,7 +2,7 @@ import type { Tensor } from '../gpu/ops.ts';
 import type { Conv2d } from './conv2d.ts';
 import type { Linear } from './linear.ts';
 import type { GroupNorm } from './norms.ts';
-import type { LayerLoader } from './weights.ts';
+import type { AdaptableLayer, LayerLoader } from './weights.ts';
 
 /**
  * norm1 -> SiLU -> conv1 (+ time embedding) -> norm2 -> SiLU -> conv2, plus a shortcut (1x1 where the width changes):
@@ -29,6 +29,12 @@ export class ResnetBlock {
       await loader.conv2d(`${name}.conv2`),
       hasShortcut ? await loader.linear([`${name}.conv_shortcut`]) : null,
     );
+  }
+
+  /** All that an adapter may change, in forward order. */
+  layers(): AdaptableLayer[] {
+    const { conv1, timeProjection, conv2, shortcut } = this;
+    return [...(timeProjection ? [timeProjection] : []), conv1, ...(shortcut ? [shortcut] : []), conv2];
   }
 
   /** x: [N, H, W, C] -> [N, H, W, C']. `activatedTime`: SiLU of the time embedding, [N, E]. */

@@ -37,12 +37,12 @@ test('checkpointed segments: the gradients of the network differentiated at once
   };
   const before = memory().numTensors;
   const inputs = new Map([['in', input]]);
-  const result = checkpointedGradients(segments, inputs, [a, b], { loss: 'loss', one, inputGradients: ['in'] });
-  expect(memory().numTensors).toBe(before + 4);
+  const result = checkpointedGradients(segments, inputs, [a, b], { loss: 'loss', one, gradientsOf: ['in', 'h0'] });
+  expect(memory().numTensors).toBe(before + 5);
   const [dIn, dA, dB] = grads(whole)([input, a, b]);
   expectClose(await readTensor(result.parameters[0]!), await readTensor(dA!), 1e-6, 'a');
   expectClose(await readTensor(result.parameters[1]!), await readTensor(dB!), 1e-6, 'b');
-  expectClose(await readTensor(result.inputs.get('in')!), await readTensor(dIn!), 1e-6, 'in');
+  expectClose(await readTensor(result.values.get('in')!), await readTensor(dIn!), 1e-6, 'in');
   const loss = runSegments(segments, inputs, 'loss');
   expectClose(await readTensor(loss), await readTensor(result.outputs.get('loss')!), 0, 'loss');
 });

@@ -48,8 +48,8 @@ export function runSegments(segments: readonly Segment[], inputs: Values, result
 export interface SegmentGradients {
   /** For each tensor of `parameters`, in order; null where it does not reach the result. */
   readonly parameters: (Tensor | null)[];
-  /** Gradients of the inputs named in `inputGradients`. */
-  readonly inputs: Map<string, Tensor>;
+  /** Gradients of the values named in `gradientsOf`. */
+  readonly values: Map<string, Tensor>;
   /** Everything that the last segment wrote, by name. */
   readonly outputs: Map<string, Tensor>;
 }
@@ -65,8 +65,8 @@ export function checkpointedGradients(
   {
     loss,
     one,
-    inputGradients = [],
-  }: { readonly loss: string; readonly one: Tensor; readonly inputGradients?: readonly string[] },
+    gradientsOf = [],
+  }: { readonly loss: string; readonly one: Tensor; readonly gradientsOf?: readonly string[] },
 ): SegmentGradients {
   const last = defined(segments.at(-1), 'last segment');
   invariant(last.writes.includes(loss), `The last segment must write ${loss}`);
@@ -76,7 +76,7 @@ export function checkpointedGradients(
     segment.writes.forEach((name, j) => values.set(name, outputs[j]!));
   }
 
-  const needed = valuesThatNeedGradients(segments, inputGradients);
+  const needed = valuesThatNeedGradients(segments, gradientsOf);
   const valueGradients = new Map<string, Tensor>();
   const parameterGradients = new Map<number, Tensor>();
   const finalOutputs = new Map<string, Tensor>();
@@ -104,6 +104,7 @@ export function checkpointedGradients(
     segment.writes.forEach((name, j) => {
       if (isLast) finalOutputs.set(name, tape.outputs[j]!);
       else tape.outputs[j]!.dispose();
+      if (gradientsOf.includes(name)) return;
       valueGradients.get(name)?.dispose();
       valueGradients.delete(name);
     });
@@ -113,7 +114,7 @@ export function checkpointedGradients(
   for (const value of values.values()) value.dispose();
   return {
     parameters: parameters.map((parameter) => parameterGradients.get(parameter.id) ?? null),
-    inputs: valueGradients,
+    values: valueGradients,
     outputs: finalOutputs,
   };
 }

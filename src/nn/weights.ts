@@ -24,6 +24,11 @@ export interface WeightReader {
 /** A layer whose weights adapters may change (adapter/lora.ts). */
 export type AdaptableLayer = Linear | Conv2d;
 
+/** What is trained in `layers`: the matrices of the branches that are plugged in, layer by layer. */
+export function trainableTensors(layers: readonly AdaptableLayer[]): Tensor[] {
+  return layers.flatMap((layer) => (layer instanceof Linear && layer.lora ? [layer.lora.a, layer.lora.b] : []));
+}
+
 const floatDtypes: Readonly<Record<string, { readonly bytes: number; toFloat32(bytes: ArrayBuffer): Float32Array }>> = {
   F32: { bytes: 4, toFloat32: (bytes) => new Float32Array(bytes) },
   F16: { bytes: 2, toFloat32: (bytes) => float16ToFloat32(new Uint16Array(bytes)) },
@@ -78,7 +83,7 @@ export class LayerLoader {
       for (const [i, name] of modules.entries()) values.set(await this.reader.readFloat32(`${name}.bias`), i * outEach);
       bias = this.float(values, [outFeatures]);
     }
-    return this.layer(new Linear({ weight, bias, inFeatures, outFeatures }, modules));
+    return this.layer(new Linear({ weight, bias, inFeatures, outFeatures }, modules, shapes[0]!.length > 2));
   }
 
   async conv2d(name: string): Promise<Conv2d> {

@@ -2,7 +2,8 @@
  * One training run from pictures to an adapter, wiring the stages in order: prompts -> embeddings, free CLIP; images ->
  * latents, free the VAE; UNet, adapter, steps; sample grids in between. The studio's worker and the command line both run this.
  */
-import { TrainableAdapter } from '../adapter/lora.ts';
+import { targetLayers } from '../adapter/targets.ts';
+import { TrainableAdapter } from '../adapter/trainable.ts';
 import { checkTrainOptions, type TrainOptionProblem } from '../core/checkTrainOptions.ts';
 import { LoratoryError } from '../core/errors.ts';
 import type { RgbImage } from '../core/image.ts';
@@ -134,7 +135,7 @@ export async function trainLora(
 
   events.onStatus?.('preparing', 'Loading the UNet', 0);
   const unet = await model.loadUNet((done) => events.onStatus?.('preparing', 'Loading the UNet', done));
-  const adapter = TrainableAdapter.create(unet.attentionLinears(), options);
+  const adapter = TrainableAdapter.create({ unet: targetLayers(unet.adaptableLayers, 'unet', ['attention']) }, options);
   const trainer = new LoraTrainer(unet, adapter, { ...defaultAdamW, learningRate: options.learningRate });
   const { alphasCumprod } = createNoiseSchedule(model.schedulerConfig);
   const strips = new StripPainter(model, preview);

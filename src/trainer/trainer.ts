@@ -3,7 +3,7 @@
  *
  * This is diffusers' `train_text_to_image_lora.py` for epsilon-prediction without its options; those come one by one.
  */
-import type { TrainableAdapter } from '../adapter/lora.ts';
+import type { TrainableAdapter } from '../adapter/trainable.ts';
 import { defined, invariant } from '../core/invariant.ts';
 import { deriveSeed, TorchGenerator } from '../core/rng.ts';
 import {

@@ -1,35 +1,62 @@
-/** The oracle's own form of LoRA weights: `unet.PATH.lora_A.weight` [rank, in] and `.lora_B.weight` [out, rank]. */
+/** The oracle's own form of LoRA weights: `unet.PATH.lora_A.weight` [rank, in(, kh, kw)] and `.lora_B.weight` [out, rank(, 1, 1)]. */
+import type { LayersByPart } from '../../adapter/trainable.ts';
+import { modulesOf } from '../../adapter/merge.ts';
 import { defined } from '../../core/invariant.ts';
-import type { LoraModule } from '../../formats/lora/types.ts';
-import type { GoldenTensor } from './pack.ts';
+import type { LoraModule, LoraTarget } from '../../formats/lora/types.ts';
+import type { AdaptableLayer } from '../../nn/weights.ts';
+import type { OracleModels } from './models.ts';
+import type { GoldenTensor, OraclePack } from './pack.ts';
 
-const unetPrefix = 'unet.';
+const prefixes: Readonly<Record<LoraTarget, string>> = { unet: 'unet.', textEncoder: 'text_encoder.' };
 
-/** Turns a set into modules; null if it touches anything but linear layers of the UNet's attention. */
-export function modulesOf(
-  set: ReadonlyMap<string, GoldenTensor>,
-  { alpha, known }: { readonly alpha: number; readonly known: ReadonlySet<string> },
-): Map<string, LoraModule> | null {
+/** A set's tensors as modules. Their alpha is the set's own where the pack's index has one. */
+export async function readLoraSet(
+  pack: OraclePack,
+  reference: string,
+  { alpha }: { readonly alpha: number },
+): Promise<Map<string, LoraModule>> {
+  return modulesOfSet(await pack.tensors(reference), pack.loraAlpha(reference) ?? alpha);
+}
+
+/** Tensors in the form of a set as modules. */
+export function modulesOfSet(set: ReadonlyMap<string, GoldenTensor>, alpha: number): Map<string, LoraModule> {
   const modules = new Map<string, LoraModule>();
   for (const [name, a] of set) {
     if (!name.endsWith('.lora_A.weight')) continue;
     const path = name.slice(0, -'.lora_A.weight'.length);
-    const module = path.slice(unetPrefix.length);
-    if (!path.startsWith(unetPrefix) || !known.has(module)) return null;
+    const target = path.startsWith(prefixes.unet) ? 'unet' : 'textEncoder';
+    const module = path.slice(prefixes[target].length);
     const b = defined(set.get(`${path}.lora_B.weight`), `${path}.lora_B.weight`);
-    const [rank = 0, inFeatures = 0] = a.shape;
+    const [rank = 0, inFeatures = 0, height, width] = a.shape;
     modules.set(module, {
       module,
-      target: 'unet',
+      target,
       down: Float32Array.from(a.values),
       up: Float32Array.from(b.values),
       rank,
       alpha,
       inFeatures,
       outFeatures: b.shape[0] ?? 0,
+      ...(height !== undefined && width !== undefined ? { kernel: [height, width] } : {}),
     });
   }
   return modules;
+}
+
+/** The layers that `modules` adapt, with the parts of the model loaded that they are in; null if a module is of no such layer. */
+export async function layersOf(
+  models: OracleModels,
+  modules: ReadonlyMap<string, LoraModule>,
+): Promise<LayersByPart | null> {
+  const adapted = (layers: readonly AdaptableLayer[]): AdaptableLayer[] =>
+    layers.filter((layer) => modulesOf(layer).some((module) => modules.has(module)));
+  const usesText = [...modules.values()].some(({ target }) => target === 'textEncoder');
+  const layers = {
+    unet: adapted((await models.unet()).adaptableLayers),
+    textEncoder: usesText ? adapted((await models.textEncoder()).adaptableLayers) : [],
+  };
+  const found = [...layers.unet, ...layers.textEncoder].flatMap(modulesOf);
+  return found.length === modules.size ? layers : null;
 }
 
 /** For each of `modules`, the pairs (what we have, what the set holds) of A and B. */
@@ -37,12 +64,12 @@ export function* pairsOf(
   modules: readonly LoraModule[],
   set: ReadonlyMap<string, GoldenTensor>,
 ): Generator<{ readonly name: string; readonly actual: Float32Array; readonly expected: GoldenTensor }> {
-  for (const { module, down, up } of modules) {
+  for (const { module, target, down, up } of modules) {
     for (const [part, actual] of [
       ['lora_A', down],
       ['lora_B', up],
     ] as const) {
-      const name = `${unetPrefix}${module}.${part}.weight`;
+      const name = `${prefixes[target]}${module}.${part}.weight`;
       yield { name, actual, expected: defined(set.get(name), name) };
     }
   }

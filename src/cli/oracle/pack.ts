@@ -39,6 +39,11 @@ export interface GoldenTensor {
   readonly values: Float32Array | Float64Array;
 }
 
+interface PackFile {
+  readonly path: string;
+  readonly lora_sets?: Readonly<Record<string, { readonly alpha?: number }>>;
+}
+
 export class OraclePack {
   private readonly open = new Map<string, Promise<SafetensorsFile>>();
 
@@ -48,7 +53,7 @@ export class OraclePack {
     readonly cases: readonly OracleCase[],
     readonly index: Readonly<Record<string, unknown>>,
     private readonly tree: FileTree,
-    private readonly files: Readonly<Record<string, { readonly path: string }>>,
+    private readonly files: Readonly<Record<string, PackFile>>,
   ) {}
 
   static async open(folder: string): Promise<OraclePack> {
@@ -68,7 +73,7 @@ export class OraclePack {
       cases as OracleCase[],
       index,
       tree,
-      files as Record<string, { path: string }>,
+      files as Record<string, PackFile>,
     );
   }
 
@@ -93,6 +98,12 @@ export class OraclePack {
     }
     if (found.size === 0) throw new OraclePackError(this.folder, `${reference} names no tensor`);
     return found;
+  }
+
+  /** The alpha of the LoRA set of a reference `FILE#PREFIX*`, where the index says it. */
+  loraAlpha(reference: string): number | undefined {
+    const [key, pattern] = split(reference);
+    return this.files[key]?.lora_sets?.[pattern.replace(/\*$/, '')]?.alpha;
   }
 
   private file(key: string): Promise<SafetensorsFile> {

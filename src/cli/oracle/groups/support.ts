@@ -11,6 +11,14 @@ export function rgb({ shape, values }: GoldenTensor): RgbImage {
   return { width, height, data: Uint8Array.from(values) };
 }
 
+/** Token ids [n, length] as a list for each prompt. */
+export function rowsOf({ shape, values }: GoldenTensor): Int32Array[] {
+  const length = shape.at(-1) ?? 0;
+  return Array.from({ length: values.length / length }, (_, i) =>
+    Int32Array.from(values.subarray(i * length, (i + 1) * length)),
+  );
+}
+
 export function nhwcShape([, c = 0, h = 0, w = 0]: readonly number[]): [number, number, number] {
   return [h, w, c];
 }

@@ -1,11 +1,11 @@
 /** Whole training runs of a few steps. */
-import { TrainableAdapter } from '../../../adapter/lora.ts';
+import { TrainableAdapter } from '../../../adapter/trainable.ts';
 import { defined } from '../../../core/invariant.ts';
 import { addNoise } from '../../../schedulers/ddpm.ts';
 import { createNoiseSchedule } from '../../../schedulers/noiseSchedule.ts';
 import { defaultAdamW, LoraTrainer, type NoisyBatch } from '../../../trainer/trainer.ts';
 import { toNhwc } from '../check.ts';
-import { modulesOf, pairsOf } from '../loraSets.ts';
+import { layersOf, modulesOfSet, pairsOf } from '../loraSets.ts';
 import type { GoldenTensor } from '../pack.ts';
 import type { Replay } from './types.ts';
 
@@ -15,13 +15,12 @@ export async function replayTrain({ pack, models, oracleCase, check, input }: Re
   const set = params['set'] as Record<string, unknown> | undefined;
   if (!set || Object.keys(set).length > 0 || params['optimizer'] !== 'AdamW') return false;
   const unet = await models.unet();
-  const linears = unet.attentionLinears();
-  const known = new Set(linears.flatMap((linear) => linear.modules));
   const alpha = Number(params['alpha']);
   const initial = await pack.tensors(defined(roles['init']));
-  const modules = modulesOf(initial, { alpha, known });
-  if (!modules) return false;
-  const adapter = TrainableAdapter.fromModules(linears, modules, { rank: Number(params['rank']), alpha });
+  const modules = modulesOfSet(initial, alpha);
+  const layers = await layersOf(models, modules);
+  if (!layers) return false;
+  const adapter = TrainableAdapter.fromModules(layers, modules);
   const [beta1, beta2] = params['betas'] as [number, number];
   const learningRate = Number(params['lr']);
   const trainer = new LoraTrainer(unet, adapter, {
