@@ -11,7 +11,8 @@ import { openDevice } from '../gpu/device.ts';
 import { startRuntime } from '../gpu/runtime.ts';
 import { openDiffusionModel, type DiffusionModel } from '../models/repository.ts';
 import { TrainControl } from '../session/control.ts';
-import { ImageGenerator, type GenerationRequest } from '../session/generation.ts';
+import { ImageGenerator } from '../session/generation.ts';
+import type { GenerationRequest } from '../session/generationRequest.ts';
 import {
   adaptableModules,
   EmptyDatasetError,

@@ -118,7 +118,7 @@ async function generate(flags: GenerateFlags): Promise<number> {
       { ...request, loras, embeddings },
       {
         onStatus: (detail) => progress.say(detail),
-        onStep: (step, calls) => {
+        onStep: ({ call: step, calls }) => {
           if (!started) progress.start(calls, 'Drawing {bar} {value}/{total} | {eta} s left');
           started = true;
           progress.update(step);

@@ -13,7 +13,8 @@ import { encodePrompts, type PromptEmbedding } from '../latents/embeddings.ts';
 import { openDiffusionModel, type DiffusionModel } from '../models/repository.ts';
 import { applyWeights } from '../prompts/emphasis.ts';
 import { PromptConditioner, type ConditioningRequest } from '../session/conditioning.ts';
-import { GenerateOptionError, ImageGenerator, type GenerationRequest } from '../session/generation.ts';
+import { ImageGenerator } from '../session/generation.ts';
+import { GenerateOptionError, type GenerationRequest } from '../session/generationRequest.ts';
 
 let model: DiffusionModel;
 let prompts: PromptConditioner;

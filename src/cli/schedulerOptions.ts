@@ -2,7 +2,7 @@
 import { InvalidArgumentError } from 'commander';
 import { parseSchedulerName, SCHEDULER_LABELS, type NamedScheduler } from '../schedulers/names.ts';
 import type { TimestepSpacing } from '../schedulers/noiseSchedule.ts';
-import type { SchedulerOptions } from '../session/generation.ts';
+import type { SchedulerOptions } from '../session/generationRequest.ts';
 
 export const schedulerHelp = Object.entries(SCHEDULER_LABELS)
   .map(([name, label]) => (name === label.toLowerCase() ? name : `${name} (${label})`))

@@ -40,13 +40,13 @@ export class TextualInversionError extends LoratoryError {
 }
 
 /**
- * Reads an embedding for a text encoder of width `width` that takes `longest` tokens at a time.
+ * Reads an embedding for a text encoder of width `width` (any, if not given) that takes `longest` tokens at a time.
  *
  * @throws {TextualInversionError | SafetensorsError} naming the file, what is wrong and what to do.
  */
 export async function readTextualInversion(
   source: ByteSource,
-  { width, longest }: { readonly width: number; readonly longest: number },
+  { width: wanted, longest }: { readonly width?: number; readonly longest: number },
 ): Promise<TextualInversion> {
   const file = source.name;
   const refuse = (reason: TextualInversionFault, what: string): never => {
@@ -68,7 +68,9 @@ export async function readTextualInversion(
   if (shape.length > 2 || shape.length === 0 || count === 0) {
     refuse('not-embedding', `has a tensor of shape [${shape.join(', ')}] instead of rows`);
   }
-  if (rowWidth !== width) refuse('wrong-width', `has rows of ${rowWidth} numbers, but this model's have ${width}`);
+  const width = defined(rowWidth);
+  if (wanted !== undefined && width !== wanted)
+    refuse('wrong-width', `has rows of ${width} numbers, but this model's have ${wanted}`);
   if (defined(count) > longest)
     refuse('too-long', `takes ${count} tokens, but the text encoder reads ${longest} at once`);
   const values = await tensors.readFloat32(name);

@@ -12,12 +12,11 @@ import type { DownloadProgress, ModelRequest, StoredModel } from '../worker/prot
 import { chooseFiles } from './chooseFiles.ts';
 import { HubNetworkError, HubRateLimitError, HubUnavailableError } from './errors.ts';
 import { fetchFiles, type MissingFile } from './fetchFiles.ts';
-import type { HubConnection } from './hubFetch.ts';
+import { connect, type HubConnection } from './hubFetch.ts';
 import { listRepository, type RemoteFile, resolveRevision } from './listRepository.ts';
 import { withModelLock } from './modelLock.ts';
 import { ProgressMeter } from './progress.ts';
-import { parseEndpoint, parseModelId, parseToken } from './request.ts';
-import { type Sleep, sleep } from './retry.ts';
+import type { Sleep } from './retry.ts';
 
 /** What is asked for, and the `fetch` to ask with (the global one by default). */
 export interface DownloadRequest extends ModelRequest {
@@ -35,8 +34,6 @@ export interface DownloadOptions {
   readonly stallMs?: number;
 }
 
-const STALL_MS = 30_000;
-
 /**
  * Downloads what is missing of a model and returns it when all of it is stored and verified. If no revision is asked for and
  * the Hub cannot be reached, a model that is stored already is returned as it is.
@@ -49,16 +46,7 @@ export async function downloadModel(
   store: ModelStore,
   options: DownloadOptions = {},
 ): Promise<StoredModel> {
-  const connection: HubConnection = {
-    id: parseModelId(request.id),
-    revision: request.revision?.trim() || 'main',
-    endpoint: parseEndpoint(request.endpoint),
-    token: parseToken(request.token),
-    fetch: request.fetch ?? globalThis.fetch,
-    sleep: options.sleep ?? sleep,
-    stallMs: options.stallMs ?? STALL_MS,
-    reached: false,
-  };
+  const connection = connect(request, options);
   const signal = options.signal ?? new AbortController().signal;
   signal.throwIfAborted();
   return withModelLock(connection.id, signal, async () => {

@@ -13,13 +13,16 @@ import { verifyFile } from './verify.ts';
 /** Ranges that are fetched at the same time. More hardly gets faster, and each keeps a chunk in memory. */
 const PARALLEL = 4;
 
-export interface FetchFilesOptions {
+export interface FetchChunkOptions {
   readonly connection: HubConnection;
   /** Commit that the files are taken from. */
   readonly sha: string;
-  readonly store: ModelStore;
   readonly meter: ProgressMeter;
   readonly signal: AbortSignal;
+}
+
+export interface FetchFilesOptions extends FetchChunkOptions {
+  readonly store: ModelStore;
 }
 
 /** A file, and the chunks of it that are still to be fetched. */
@@ -69,7 +72,8 @@ export async function fetchFiles(files: readonly MissingFile[], options: FetchFi
   signal.throwIfAborted();
 }
 
-async function fetchChunk(file: StoredFile, index: number, options: FetchFilesOptions): Promise<Blob> {
+/** One chunk of a file; its hash is not looked at. */
+export async function fetchChunk(file: StoredFile, index: number, options: FetchChunkOptions): Promise<Blob> {
   const { connection, signal } = options;
   const { start, end } = chunkRange(file, index);
   for (let attempt = 1; ; attempt++) {
@@ -86,7 +90,7 @@ async function fetchChunk(file: StoredFile, index: number, options: FetchFilesOp
 }
 
 /** Bytes [start, end) of a file. Rejects with an untyped error if the connection breaks half-way. */
-async function fetchRange(file: StoredFile, start: number, end: number, options: FetchFilesOptions): Promise<Blob> {
+async function fetchRange(file: StoredFile, start: number, end: number, options: FetchChunkOptions): Promise<Blob> {
   const { connection, sha, meter, signal } = options;
   const { id, endpoint, token } = connection;
   let received = 0;

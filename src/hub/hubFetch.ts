@@ -12,7 +12,8 @@ import {
   type NotFoundReason,
   NotAHubError,
 } from './errors.ts';
-import { askedSeconds, ATTEMPTS, delayAfter, LONGEST_WAIT_SECONDS, type Sleep } from './retry.ts';
+import { parseEndpoint, parseModelId, parseToken } from './request.ts';
+import { askedSeconds, ATTEMPTS, delayAfter, LONGEST_WAIT_SECONDS, sleep, type Sleep } from './retry.ts';
 
 /** What all requests of one download have in common. */
 export interface HubConnection {
@@ -26,6 +27,34 @@ export interface HubConnection {
   readonly stallMs: number;
   /** Whether the Hub has answered at all yet: until then a network error is most likely a wrong endpoint, not a hiccup. */
   reached: boolean;
+}
+
+/** What a person asked for, as they typed it; the `fetch` to ask with is the global one by default. */
+export interface ConnectRequest {
+  readonly id: string;
+  readonly revision?: string;
+  readonly endpoint: string;
+  readonly token?: string;
+  readonly fetch?: typeof fetch;
+}
+
+const STALL_MS = 30_000;
+
+/** A connection that nothing has been asked on yet. Throws InvalidModelIdError, InvalidEndpointError, InvalidTokenError. */
+export function connect(
+  request: ConnectRequest,
+  options: { readonly sleep?: Sleep; readonly stallMs?: number } = {},
+): HubConnection {
+  return {
+    id: parseModelId(request.id),
+    revision: request.revision?.trim() || 'main',
+    endpoint: parseEndpoint(request.endpoint),
+    token: parseToken(request.token),
+    fetch: request.fetch ?? globalThis.fetch,
+    sleep: options.sleep ?? sleep,
+    stallMs: options.stallMs ?? STALL_MS,
+    reached: false,
+  };
 }
 
 /** What one request wants. */

@@ -21,6 +21,8 @@ export interface VaeConfig {
   readonly layersPerBlock: number;
   readonly normGroups: number;
   readonly scalingFactor: number;
+  /** Side of the images it was trained on, in pixels: tiles of this side see as much as it learnt to use. */
+  readonly sampleSize: number;
 }
 
 /** Reads vae/config.json. Files of the first Hub models carry no `scaling_factor`: it is 0.18215 there. */
@@ -45,6 +47,7 @@ export function parseVaeConfig(config: ConfigReader): VaeConfig {
     layersPerBlock: config.number('layers_per_block', 1),
     normGroups: config.number('norm_num_groups', 32),
     scalingFactor: config.number('scaling_factor', 0.18215),
+    sampleSize: config.number('sample_size', 512),
   };
 }
 
@@ -153,6 +156,11 @@ export interface LatentMoments {
   readonly shape: readonly [n: number, h: number, w: number, c: number];
 }
 
+/** `tiled`: in tiles of the size that the VAE was trained on, although the whole may fit. */
+export interface TileOptions {
+  readonly tiled?: boolean;
+}
+
 export class AutoencoderKL {
   /** Set by the oracle only: called with intermediate values under diffusers' module names. The tensor is only lent. */
   tap: ((name: string, value: Tensor) => void) | undefined;
@@ -205,10 +213,14 @@ export class AutoencoderKL {
   }
 
   /** Encodes images [n, H, W, inChannels] in [-1, 1]; H and W must be multiples of {@link factor}. In tiles if need be. */
-  async encode(images: Float32Array, [n, height, width]: readonly [number, number, number]): Promise<LatentMoments> {
+  async encode(
+    images: Float32Array,
+    [n, height, width]: readonly [number, number, number],
+    { tiled = false }: TileOptions = {},
+  ): Promise<LatentMoments> {
     const { latentChannels, inChannels } = this.config;
     const plane: Plane = { data: images, n, height, width, channels: inChannels };
-    const result = await inTiles(plane, this.tileSide(), 1 / this.factor, 2 * latentChannels, (tile) =>
+    const result = await inTiles(plane, this.tileSide(tiled), 1 / this.factor, 2 * latentChannels, (tile) =>
       this.onGpu(tile, (x) => this.encodeTile(x)),
     );
     const count = result.data.length / 2;
@@ -223,10 +235,14 @@ export class AutoencoderKL {
   }
 
   /** Decodes unscaled latents [n, h, w, latentChannels] to images [n, h * factor, w * factor, outChannels], about [-1, 1]. */
-  async decode(latents: Float32Array, [n, height, width]: readonly [number, number, number]): Promise<Float32Array> {
+  async decode(
+    latents: Float32Array,
+    [n, height, width]: readonly [number, number, number],
+    { tiled = false }: TileOptions = {},
+  ): Promise<Float32Array> {
     const { latentChannels, outChannels } = this.config;
     const plane: Plane = { data: latents, n, height, width, channels: latentChannels };
-    const side = Math.max(1, Math.floor(this.tileSide() / this.factor));
+    const side = Math.max(1, Math.floor(this.tileSide(tiled) / this.factor));
     const result = await inTiles(plane, side, this.factor, outChannels, (tile) =>
       this.onGpu(tile, (x) => this.decodeTile(x)),
     );
@@ -237,11 +253,12 @@ export class AutoencoderKL {
    * The longest side, in image pixels, of a square whose largest activation still fits one binding: the widest tensor at full
    * size has as many channels as the second level. A multiple of 64.
    */
-  private tileSide(): number {
+  private tileSide(tiled: boolean): number {
     const [first = 0, second = first] = this.config.blockOutChannels;
     const bytesPerPixel = Math.max(first, second) * 4;
     const pixels = runtime().device.limits.maxStorageBufferBindingSize / bytesPerPixel;
-    return Math.max(64, Math.floor(Math.sqrt(pixels) / 64) * 64);
+    const fitting = Math.max(64, Math.floor(Math.sqrt(pixels) / 64) * 64);
+    return tiled ? Math.min(fitting, this.config.sampleSize) : fitting;
   }
 
   private async onGpu(tile: Plane, f: (x: Tensor) => Tensor): Promise<Float32Array> {

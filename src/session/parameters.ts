@@ -1,11 +1,10 @@
 /** A picture's settings as A1111 writes them into its PNG, so that it, and most other tools, can draw the picture again. */
 import { settingOf, type PngParameters } from '../formats/pngParameters.ts';
-import type { PromptSyntax } from '../latents/embeddings.ts';
-import { extractLoraTags, type LoraTag } from '../prompts/loraTags.ts';
-import type { NoiseDevice } from '../sampler/noise.ts';
+import { extractLoraTags } from '../prompts/loraTags.ts';
 import { parseSchedulerName, SCHEDULER_LABELS } from '../schedulers/names.ts';
 import { TIMESTEP_SPACINGS } from '../schedulers/noiseSchedule.ts';
-import type { GenerationRequest, SchedulerOptions } from './generation.ts';
+import type { HiresUpscaler, PictureSettings } from '../worker/protocol.ts';
+import type { GenerationRequest } from './generationRequest.ts';
 
 export interface UsedLora {
   readonly name: string;
@@ -15,15 +14,32 @@ export interface UsedLora {
   readonly hash: string;
 }
 
-/** A setting of ours; other readers pass over it. */
+/** Settings of ours; other readers pass over them. */
 const SPACING = 'Timestep spacing';
+const SEEDS = 'Seeds';
+
+/** A1111's names. */
+const UPSCALERS: Readonly<Record<HiresUpscaler, string>> = { latent: 'Latent', lanczos: 'Lanczos' };
 
 /** LoRAs that the prompt does not name get a tag at its end: A1111 knows no other place for them. */
 export function pictureParameters(
   request: Omit<GenerationRequest, 'loras' | 'embeddings'>,
-  { modelName, loras }: { readonly modelName: string; readonly loras: readonly UsedLora[] },
+  {
+    modelName,
+    loras,
+    batchPosition = 0,
+  }: { readonly modelName: string; readonly loras: readonly UsedLora[]; readonly batchPosition?: number },
 ): PngParameters {
-  const { prompt, negativePrompt, syntax = 'a1111', clipSkip = 1, schedulerOptions } = request;
+  const {
+    prompt,
+    negativePrompt,
+    syntax = 'a1111',
+    clipSkip = 1,
+    schedulerOptions,
+    init,
+    hires,
+    batchSize = 1,
+  } = request;
   const tagged = new Set(syntax === 'plain' ? [] : extractLoraTags(prompt).loras.map(({ name }) => name));
   const tags = loras.filter(({ name }) => !tagged.has(name)).map(tagOf);
   const hashes = new Map(loras.map(({ name, hash }) => [plainName(name), hash]));
@@ -37,30 +53,24 @@ export function pictureParameters(
     ['Size', `${request.width}x${request.height}`],
     ['Model', modelName.split('/').findLast((part) => part !== '') ?? modelName],
   ];
+  if (batchSize > 1) settings.push(['Batch size', String(batchSize)], ['Batch pos', String(batchPosition)]);
+  const strength = init?.strength ?? hires?.strength;
+  if (strength !== undefined) settings.push(['Denoising strength', String(strength)]);
+  if (init?.mask && init.maskBlur) settings.push(['Mask blur', String(init.maskBlur)]);
   if (clipSkip > 1) settings.push(['Clip skip', String(clipSkip)]);
   // A1111 says nothing of its default.
   if (request.noiseDevice !== 'gpu') settings.push(['RNG', 'CPU']);
   if (schedulerOptions?.timestepSpacing) settings.push([SPACING, schedulerOptions.timestepSpacing]);
+  if (hires) {
+    settings.push(['Hires upscale', String(hires.scale)]);
+    if (hires.steps > 0) settings.push(['Hires steps', String(hires.steps)]);
+    settings.push(['Hires upscaler', UPSCALERS[hires.upscaler]]);
+  }
+  if (request.seedMode === 'diffusers') settings.push([SEEDS, 'diffusers']);
   if (hashes.size > 0) settings.push(['Lora hashes', Array.from(hashes, (pair) => pair.join(': ')).join(', ')]);
   if (syntax === 'plain' && hasBrackets) settings.push(['Emphasis', 'None']);
   settings.push(['Version', 'Loratory']);
   return { prompt: [prompt, ...tags].join(''), negativePrompt, settings };
-}
-
-/** What a picture was drawn with, as far as its parameters say and it is known here: one to be put back into a form. */
-export interface PictureSettings extends Partial<
-  Pick<GenerationRequest, 'seed' | 'numInferenceSteps' | 'guidanceScale' | 'width' | 'height' | 'scheduler'>
-> {
-  /** Without its LoRA tags: those are `loras`. */
-  readonly prompt: string;
-  readonly negativePrompt: string;
-  readonly loras: readonly LoraTag[];
-  readonly schedulerOptions: SchedulerOptions;
-  readonly clipSkip: number;
-  readonly syntax: PromptSyntax;
-  readonly noiseDevice: NoiseDevice;
-  /** The model's name, without its owner's. */
-  readonly model?: string;
 }
 
 /** Reads ours and A1111's parameters. Numbers that make no sense, and samplers that are not known here, are left out. */
@@ -81,7 +91,11 @@ export function settingsOfPicture(parameters: PngParameters): PictureSettings {
     height: number(height),
     scheduler: sampler?.name,
     model: of('Model'),
+    strength: number(of('Denoising strength')),
   };
+  const scale = number(of('Hires upscale'));
+  const upscaler = of('Hires upscaler')?.startsWith('Latent') ? ('latent' as const) : ('lanczos' as const);
+  const steps = number(of('Hires steps')) ?? 0;
   return {
     ...(Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined)) as Defined<typeof found>),
     prompt,
@@ -93,6 +107,7 @@ export function settingsOfPicture(parameters: PngParameters): PictureSettings {
     },
     clipSkip: number(of('Clip skip')) ?? 1,
     syntax: of('Emphasis') === 'None' ? 'plain' : 'a1111',
+    ...(scale !== undefined && scale > 1 ? { hires: { scale, steps, strength: found.strength ?? 0.7, upscaler } } : {}),
     noiseDevice: of('RNG') === 'CPU' || parameters.settings.length === 0 ? 'cpu' : 'gpu',
   };
 }

@@ -13,6 +13,7 @@ const config: VaeConfig = {
   blockOutChannels: [16, 32],
   layersPerBlock: 1,
   normGroups: 8,
+  sampleSize: 64,
   scalingFactor: 1,
 };
 

@@ -1,8 +1,8 @@
 /**
  * Training runs: what the page lists, the trained adapter, the sample grid and the checkpoint to resume from.
  *
- * Records: ['run', id] {@link RunRecord}; ['adapter', id] and ['checkpoint', id] Blob; ['record', id] TrainRecord; ['sample', id,
- * globalStep] SampleRow.
+ * Records: ['run', id] {@link RunRecord}; ['adapter', id], ['adapter', id, globalStep] and ['checkpoint', id] Blob; ['record', id]
+ * TrainRecord; ['sample', id, globalStep] SampleRow.
  * A step's numbers and its weights are written in one transaction, so a run that is killed resumes from a state that existed.
  */
 import { LoratoryError } from '../core/errors.ts';
@@ -23,8 +23,14 @@ export class RunNotStoredError extends LoratoryError {
 export class AdapterNotStoredError extends LoratoryError {
   readonly code = 'adapter-not-stored';
 
-  constructor(id: string) {
-    super(`The run ${id} has no trained adapter yet.`, 'Train at least one step, or choose another run.', { id });
+  constructor(id: string, globalStep?: number) {
+    super(
+      globalStep === undefined
+        ? `The run ${id} has no trained adapter yet.`
+        : `The run ${id} has no adapter of step ${globalStep}.`,
+      globalStep === undefined ? 'Train at least one step, or choose another run.' : 'Choose another of its steps.',
+      { id, globalStep },
+    );
   }
 }
 
@@ -38,6 +44,8 @@ interface RunRecord {
 export interface RunParts {
   /** A .safetensors file. */
   readonly adapter?: Uint8Array<ArrayBuffer>;
+  /** Whether the adapter is kept under its step too, when later ones replace it. */
+  readonly keepStep?: boolean;
   /** Adapter, optimizer and position, in the trainer's own form. */
   readonly checkpoint?: Blob | null;
   /** Losses picture by picture. */
@@ -92,6 +100,7 @@ export class RunStore {
       store.put(record, ['run', run.id]);
       if (adapter) store.put(adapter, ['adapter', run.id]);
       if (parts.record) store.put(parts.record, ['record', run.id]);
+      if (adapter && parts.keepStep) store.put(adapter, ['adapter', run.id, run.globalStep]);
       if (parts.checkpoint) store.put(parts.checkpoint, ['checkpoint', run.id]);
       if (parts.checkpoint === null) store.delete(['checkpoint', run.id]);
     }, bytes);
@@ -102,11 +111,20 @@ export class RunStore {
     await this.#change(id, (record) => ({ ...record, run: { ...record.run, name } }));
   }
 
-  /** The adapter's .safetensors file. Throws {@link AdapterNotStoredError}. */
-  async adapter(id: string): Promise<Uint8Array<ArrayBuffer>> {
-    const blob = await this.#records.get<Blob>(['adapter', id]);
-    if (blob === undefined) throw new AdapterNotStoredError(id);
+  /** The adapter's .safetensors file, the present one or that of a step that was kept. Throws {@link AdapterNotStoredError}. */
+  async adapter(id: string, globalStep?: number): Promise<Uint8Array<ArrayBuffer>> {
+    const isPresent = globalStep === undefined || (await this.get(id)).globalStep === globalStep;
+    const blob = await this.#records.get<Blob>(isPresent ? ['adapter', id] : ['adapter', id, globalStep]);
+    if (blob === undefined) throw new AdapterNotStoredError(id, globalStep);
     return new Uint8Array(await blob.arrayBuffer());
+  }
+
+  /** The steps that {@link adapter} can give, ascending. */
+  async steps(id: string): Promise<number[]> {
+    const keys = await this.#records.keysUnder(['adapter', id]);
+    const present = (await this.get(id)).globalStep;
+    const steps = keys.map((key) => (key.length === 2 ? present : Number(key[2])));
+    return [...new Set(steps)].sort((a, b) => a - b);
   }
 
   /** What to resume from; undefined if the run has finished or has not got that far. */

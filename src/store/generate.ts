@@ -60,8 +60,12 @@ export function generateRequestOf(state: StudioState): GenerateRequest | null {
     width: Number(form.width),
     height: Number(form.height),
     scheduler: form.scheduler,
-    loras: lora === null ? [] : [lora],
+    loras: lora === null ? [] : [{ source: { kind: 'run', runId: lora.runId }, weight: lora.weight }],
   };
+}
+
+function runLoraOf({ loras: [lora] }: GenerateRequest): { readonly runId: string; readonly weight: number } | null {
+  return lora?.source.kind === 'run' ? { runId: lora.source.runId, weight: lora.weight } : null;
 }
 
 export function createGenerateSlice({ client, set, get }: SliceContext): GenerateSlice {
@@ -72,14 +76,14 @@ export function createGenerateSlice({ client, set, get }: SliceContext): Generat
   const draw = (): void => {
     const request = generateRequestOf(get());
     if (request === null) return;
-    const runId = request.loras[0]?.runId;
+    const runId = runLoraOf(request)?.runId;
     const loraName = get().runs.find(({ id }) => id === runId)?.name ?? null;
     set({ generating: { startedAt: Date.now(), progress: null, cancelling: false }, generateError: null });
     latest.run(async (signal) => {
       const startedAt = Date.now();
       set({ generating: { startedAt, progress: null, cancelling: false } });
       try {
-        const result = await client.request('generate', request, {
+        const { pictures: drawn, milliseconds } = await client.request('generate', request, {
           signal,
           on: {
             'generate.progress': (progress) => {
@@ -87,7 +91,10 @@ export function createGenerateSlice({ client, set, get }: SliceContext): Generat
             },
           },
         });
-        const picture: Picture = { id: nextId++, ...result, request, loraName };
+        const [first] = drawn;
+        if (first === undefined) return;
+        const { png, width, height } = first;
+        const picture: Picture = { id: nextId++, png, width, height, milliseconds, request, loraName };
         set((state) => ({ pictures: [...state.pictures, picture].slice(-keptPictures), shownPictureId: picture.id }));
       } catch (error) {
         if (!isAborted(error)) set({ generateError: toPlainError(error) });
@@ -146,7 +153,7 @@ export function createGenerateSlice({ client, set, get }: SliceContext): Generat
         height: String(request.height),
         scheduler: request.scheduler,
       });
-      set({ generateLora: request.loras[0] ?? null });
+      set({ generateLora: runLoraOf(request) });
     },
   };
 }

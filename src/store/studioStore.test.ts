@@ -271,7 +271,17 @@ describe('models', () => {
 describe('trying', () => {
   it('redraws when the slider comes to rest, same seed, newest weight only', async () => {
     vi.useFakeTimers();
-    const { store, calls } = setUp({ generate: () => ({ png: new Blob(), width: 64, height: 64, milliseconds: 5 }) });
+    const picture = {
+      jobId: 'j',
+      index: 0,
+      seed: 42,
+      png: new Blob(),
+      width: 64,
+      height: 64,
+      parameters: '',
+      isPartial: false,
+    };
+    const { store, calls } = setUp({ generate: () => ({ jobId: 'j', pictures: [picture], milliseconds: 5 }) });
     store.setState({ selectedModelId: 'a/b', runs: [run('r', 'mine')] });
     store.getState().generateLoraChosen('r');
     store.getState().loraWeightMoved(0.5);
@@ -282,8 +292,8 @@ describe('trying', () => {
     for (const weight of [0.6, 0.7, 0.8]) store.getState().loraWeightMoved(weight);
     await vi.advanceTimersByTimeAsync(1000);
     expect(calls.map(({ payload }) => payload)).toMatchObject([
-      { seed: 42, loras: [{ runId: 'r', weight: 0.5 }] },
-      { seed: 42, loras: [{ runId: 'r', weight: 0.8 }] },
+      { seed: 42, loras: [{ source: { kind: 'run', runId: 'r' }, weight: 0.5 }] },
+      { seed: 42, loras: [{ source: { kind: 'run', runId: 'r' }, weight: 0.8 }] },
     ]);
     const { pictures, shownPictureId, generating } = store.getState();
     expect(pictures.map(({ loraName }) => loraName)).toEqual(['mine', 'mine']);

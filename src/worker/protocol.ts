@@ -10,8 +10,10 @@ import type { PlainError } from '../core/errors.ts';
 import type { RgbImage } from '../core/image.ts';
 import type { SamplePrompt, TrainOptions } from '../core/trainOptions.ts';
 import type { TokenCount } from '../prompts/countTokens.ts';
+import type { GenerateEvents, GenerateRequests } from './generateProtocol.ts';
 
 export type { RgbImage, SamplePrompt, TokenCount, TrainOptions };
+export type * from './generateProtocol.ts';
 
 /** The GPU as the person should know it. Bytes are what we allocated ourselves. */
 export interface GpuInfo {
@@ -213,43 +215,11 @@ export interface StoredRun {
   readonly parent?: RunParent;
 }
 
-export type SchedulerName = 'ddim' | 'euler';
-
-export interface GenerateRequest {
-  readonly modelId: string;
-  readonly prompt: string;
-  readonly negativePrompt: string;
-  readonly seed: number;
-  readonly numInferenceSteps: number;
-  readonly guidanceScale: number;
-  readonly width: number;
-  readonly height: number;
-  readonly scheduler: SchedulerName;
-  /** `a1111` unless it says otherwise: weights, chunks, prompts that change. `plain`: all of it is text, as in diffusers. */
-  readonly syntax?: 'a1111' | 'plain';
-  /** 1, the text encoder's last layer, unless it says otherwise. */
-  readonly clipSkip?: number;
-  readonly loras: readonly { readonly runId: string; readonly weight: number }[];
-}
-
 export interface PromptCountRequest {
   readonly modelId: string;
   readonly prompt: string;
   /** Of a prompt that changes over these steps, the longest text counts. */
   readonly numInferenceSteps: number;
-}
-
-export interface GenerateProgress {
-  readonly step: number;
-  readonly numInferenceSteps: number;
-  readonly etaSeconds: number;
-}
-
-export interface GenerateResult {
-  readonly png: Blob;
-  readonly width: number;
-  readonly height: number;
-  readonly milliseconds: number;
 }
 
 export interface ExportResult {
@@ -264,7 +234,7 @@ export interface StorageInfo {
 }
 
 /** Everything the page may ask for: [what is sent, what comes back]. */
-export interface Requests {
+export interface Requests extends GenerateRequests {
   'gpu.open': [Record<string, never>, GpuInfo];
   'storage.info': [Record<string, never>, StorageInfo];
   /** The built-in model first, where this page has it. */
@@ -298,20 +268,17 @@ export interface Requests {
   'runs.export': [{ readonly runId: string }, ExportResult];
   /** Null while the model's files are not stored here. */
   'prompt.count': [PromptCountRequest, TokenCount | null];
-  /** Sends `generate.progress`. */
-  generate: [GenerateRequest, GenerateResult];
 }
 
 export type RequestType = keyof Requests;
 
 /** Everything the worker may say unasked. `requestId` names the request it belongs to. */
-export interface Events {
+export interface Events extends GenerateEvents {
   'download.progress': DownloadProgress;
   'dataset.progress': { readonly done: number; readonly total: number };
   'train.status': TrainStatus;
   'train.step': TrainStep;
   'train.sample': SampleRow;
-  'generate.progress': GenerateProgress;
   /** The GPU is gone; every later GPU request fails until the page is reloaded. */
   'gpu.lost': PlainError;
 }

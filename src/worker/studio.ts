@@ -1,23 +1,20 @@
 /** What the studio can do, request by request: wires storage, hub, sessions and export together. */
 import { LoratoryError, toPlainError } from '../core/errors.ts';
-import { formatParameters } from '../formats/pngParameters.ts';
 import { BuiltInModel } from '../hub/builtInModel.ts';
-import { pictureParameters } from '../session/parameters.ts';
 import { DatasetStore } from '../storage/datasetStore.ts';
 import { ModelStore } from '../storage/modelStore.ts';
 import { storageInfo } from '../storage/quota.ts';
 import { RunStore } from '../storage/runStore.ts';
 import { ActiveRun } from './activeRun.ts';
-import { AdapterCache } from './adapterCache.ts';
 import { addImages } from './addImages.ts';
+import { generationHandlers } from './generation.ts';
 import { GpuSession } from './gpuSession.ts';
+import { Library } from './library.ts';
 import { Models } from './models.ts';
 import { pageUrl } from './pageUrl.ts';
-import { pngBlob } from './pictures.ts';
 import { PromptCounter } from './promptCounter.ts';
 import type { Events, EventType } from './protocol.ts';
 import type { Handlers } from './server.ts';
-import { taggedRuns } from './taggedRuns.ts';
 
 /** A command for a run was given while none is running. */
 export class NoRunningTrainingError extends LoratoryError {
@@ -37,7 +34,7 @@ export function createHandlers(emit: <T extends EventType>(type: T, payload: Eve
   const dataset = new DatasetStore();
   const runs = new RunStore();
   const gpu = new GpuSession(models, (error) => emit('gpu.lost', toPlainError(error)));
-  const adapters = new AdapterCache(runs);
+  const library = new Library(runs);
   const prompts = new PromptCounter(modelStore);
   let active: ActiveRun | null = null;
 
@@ -49,6 +46,7 @@ export function createHandlers(emit: <T extends EventType>(type: T, payload: Eve
 
   void dataset.purgeRemoved(Date.now() - keepRemovedMs).catch(() => undefined);
   void runs.purgeRemoved(Date.now() - keepRemovedMs).catch(() => undefined);
+  void library.purgeRemoved(Date.now() - keepRemovedMs).catch(() => undefined);
 
   return {
     'gpu.open': () => gpu.info(),
@@ -108,42 +106,9 @@ export function createHandlers(emit: <T extends EventType>(type: T, payload: Eve
       };
     },
     'prompt.count': (request) => prompts.count(request),
-    generate: ({ modelId, loras, ...request }, { signal, emit: send }) =>
-      gpu.generate(modelId, async (generator) => {
-        signal.throwIfAborted();
-        const started = performance.now();
-        let firstStep = started;
-        const tagged = request.syntax === 'plain' ? [] : taggedRuns(request.prompt, await runs.list());
-        const plugged = await Promise.all(
-          [...loras, ...tagged].map(async ({ runId, ...weights }) => ({
-            ...(await adapters.get(runId, generator.model)),
-            ...weights,
-          })),
-        );
-        const image = await generator.generate(
-          { ...request, loras: plugged },
-          {
-            signal,
-            onStep: (step) => {
-              const now = performance.now();
-              if (step === 1) firstStep = now;
-              const perStep = step === 1 ? now - started : (now - firstStep) / (step - 1);
-              send('generate.progress', {
-                step,
-                numInferenceSteps: request.numInferenceSteps,
-                etaSeconds: ((request.numInferenceSteps - step) * perStep) / 1000,
-              });
-            },
-          },
-        );
-        const parameters = pictureParameters(request, { modelName: generator.model.name, loras: plugged });
-        return {
-          png: pngBlob(image, { parameters: formatParameters(parameters) }),
-          width: image.width,
-          height: image.height,
-          milliseconds: performance.now() - started,
-        };
-      }),
+    'runs.steps': ({ runId }) => runs.steps(runId),
+    ...library.handlers(),
+    ...generationHandlers({ gpu, runs, library, onQueue: (state) => emit('queue.changed', state) }),
   };
 }
 
