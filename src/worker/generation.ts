@@ -1,7 +1,6 @@
 /** The requests that draw: a queue of jobs, each from its request to the pictures with their parameters. */
 import type { RgbImage } from '../core/image.ts';
 import { decodeImageFile } from '../dataset/accept.ts';
-import { encodePng } from '../formats/png.ts';
 import { formatParameters, parseParameters } from '../formats/pngParameters.ts';
 import { readPngTexts } from '../formats/pngText.ts';
 import type { DrawnPicture, ImageGenerator } from '../session/generation.ts';
@@ -13,6 +12,7 @@ import type { GpuSession } from './gpuSession.ts';
 import { JobQueue, type JobControl } from './jobQueue.ts';
 import type { Library } from './library.ts';
 import { taggedLoras } from './loraSources.ts';
+import { pngBlob } from './pictures.ts';
 import type { GeneratedPicture, GenerateRequest, GenerateResult, InitImage, QueueState } from './protocol.ts';
 import type { Handlers, RequestContext } from './server.ts';
 
@@ -154,6 +154,6 @@ function finish(
   const parameters = formatParameters(
     pictureParameters({ ...request, seed }, { modelName, loras: used, batchPosition: index % batchSize }),
   );
-  const png = new Blob([encodePng(image, { parameters })], { type: 'image/png' });
-  return { jobId, index, seed, png, width: image.width, height: image.height, parameters, isPartial };
+  const { width, height } = image;
+  return { jobId, index, seed, png: pngBlob(image, { parameters }), width, height, parameters, isPartial };
 }
