@@ -48,10 +48,10 @@ export async function openTrainingFolder(folder: string): Promise<TrainingFolder
       const file = await openAsBlob(path);
       await checkImageFile(file, name);
       // Decoding now finds damaged files before the models are loaded; the pixels are not kept.
-      await decodeImageFile(file, name, decodeInNode);
+      await decodeImageFile(file, name, (blob) => decodeInNode(blob));
       const caption = await captionOf(join(folder, name.slice(0, -extname(name).length)));
       if (caption === '') uncaptioned.push(name);
-      images.push({ id: name, caption, pixels: () => decodeImageFile(file, name, decodeInNode) });
+      images.push({ id: name, caption, pixels: () => decodeImageFile(file, name, (blob) => decodeInNode(blob)) });
     } catch (error) {
       if (!(error instanceof LoratoryError)) throw error;
       refused.push(toPlainError(error));

@@ -5,6 +5,7 @@
 import { targetLayers } from '../adapter/targets.ts';
 import { TrainableAdapter } from '../adapter/trainable.ts';
 import { checkTrainOptions, type TrainOptionProblem } from '../core/checkTrainOptions.ts';
+import type { CropChoice } from '../core/buckets.ts';
 import { LoratoryError } from '../core/errors.ts';
 import type { RgbImage } from '../core/image.ts';
 import { defined } from '../core/invariant.ts';
@@ -48,8 +49,16 @@ export class TrainOptionError extends LoratoryError {
 export interface TrainingImage {
   readonly id: string;
   readonly caption: string;
+  /** How often an epoch shows it; null: as the options say. */
+  readonly repeats?: number | null;
+  /** Null: the centre. */
+  readonly crop?: CropChoice | null;
+  /** Kept for validation, not trained on. */
+  readonly heldOut?: boolean;
   /** Decodes the picture; called once, when its latents are computed. */
   pixels(): Promise<RgbImage>;
+  /** Decodes its mask, white where it is to be learned: of its shape, of any size. Null: all of it is. */
+  readonly mask?: (() => Promise<RgbImage>) | null;
 }
 
 export interface StepReport {

@@ -1,23 +1,10 @@
 /** The training images and their captions. */
-import { LoratoryError, type PlainError, toPlainError } from '../core/errors.ts';
-import type { DatasetImage } from '../worker/protocol.ts';
-import { fileStem } from './caption.ts';
+import { type PlainError, toPlainError } from '../core/errors.ts';
+import type { DatasetImage, GivenFile, ImageChange } from '../worker/protocol.ts';
 import { plural } from './format.ts';
+import { inverseOf, type TagEdit, tagChanges, tagEditTitle, withChanges } from './imageEdits.ts';
 import { recall, remember } from './persisted.ts';
 import { reportError, type SliceContext } from './slice.ts';
-
-/** A .txt file was dropped, but no image has its name. */
-export class OrphanCaptionError extends LoratoryError {
-  readonly code = 'orphan-caption';
-
-  constructor(fileName: string) {
-    super(
-      `No image is called like ${fileName}.`,
-      `Name the caption file like its image (${fileStem(fileName)}.png and ${fileStem(fileName)}.txt) and drop both.`,
-      { fileName },
-    );
-  }
-}
 
 export interface RefusedFile {
   readonly fileName: string;
@@ -31,11 +18,21 @@ export interface DatasetSlice {
   readonly adding: { readonly done: number; readonly total: number; readonly startedAt: number } | null;
   readonly selectedImageIds: ReadonlySet<string>;
   readonly triggerWord: string;
+  /** What transparent parts of images are filled with, `#rrggbb`. */
+  readonly background: string;
+  /** Edits that can be undone, the latest last. */
+  readonly imageUndos: readonly ImageUndo[];
   readonly datasetRefreshed: () => Promise<void>;
-  /** Images and .txt captions, in any mixture; answers when all are in. */
+  /** Images, captions, masks, zips, in any mixture; answers when all are in. */
   readonly imagesDropped: (files: readonly File[]) => Promise<void>;
   readonly addingCancelled: () => void;
   readonly captionEdited: (id: string, caption: string) => Promise<void>;
+  /** Changes images at once, here and in the storage. With a title it can be undone. */
+  readonly imagesChanged: (changes: readonly ImageChange[], title?: string) => Promise<void>;
+  /** Edits the captions of these images. */
+  readonly tagsEdited: (ids: readonly string[], edit: TagEdit) => Promise<void>;
+  readonly imageUndoPressed: () => Promise<void>;
+  readonly backgroundChosen: (colour: string) => void;
   readonly imageSelectionToggled: (id: string) => void;
   readonly imageSelectionSet: (ids: readonly string[]) => void;
   readonly imagesRemoved: (ids: readonly string[]) => Promise<void>;
@@ -43,17 +40,19 @@ export interface DatasetSlice {
   readonly triggerWordEdited: (word: string) => void;
 }
 
-/** Splits dropped files into captions by stem and everything else (which the worker judges by its bytes). */
-export async function sortDropped(
-  files: readonly File[],
-): Promise<{ images: File[]; captions: Record<string, string> }> {
-  const images: File[] = [];
-  const captions: Record<string, string> = {};
-  for (const file of files) {
-    if (/\.txt$/i.test(file.name)) captions[fileStem(file.name)] = (await file.text()).trim();
-    else images.push(file);
-  }
-  return { images, captions };
+export interface ImageUndo {
+  /** What was done, in words. */
+  readonly title: string;
+  readonly changes: readonly ImageChange[];
+}
+
+/** Edits of images that are remembered for undoing. */
+const maxUndos = 50;
+
+/** A dropped or chosen file with its folders, as far as the browser tells them. */
+function given(file: File & { readonly path?: string }): GivenFile {
+  const path = file.path ?? file.webkitRelativePath;
+  return { path: path === '' || path === undefined ? file.name : path.replace(/^\.?\/+/, ''), file };
 }
 
 export function createDatasetSlice(context: SliceContext): DatasetSlice {
@@ -63,27 +62,26 @@ export function createDatasetSlice(context: SliceContext): DatasetSlice {
   let controller: AbortController | null = null;
 
   const add = async (files: readonly File[]): Promise<void> => {
-    const { images, captions } = await sortDropped(files);
     const startedAt = Date.now();
     controller = new AbortController();
-    if (images.length > 0) set({ adding: { done: 0, total: images.length, startedAt } });
+    set({ adding: { done: 0, total: files.length, startedAt } });
     try {
-      if (images.length > 0) {
-        const { added, refused } = await client.request(
-          'dataset.add',
-          { files: images, captions },
-          {
-            signal: controller.signal,
-            on: { 'dataset.progress': (progress) => set({ adding: { ...progress, startedAt } }) },
-          },
-        );
-        const known = new Set(added.map(({ id }) => id));
-        set((state) => ({
-          images: [...state.images.filter(({ id }) => !known.has(id)), ...added],
-          refused: [...state.refused, ...refused],
-        }));
-      }
-      await caption(captions);
+      const { added, changed, refused } = await client.request(
+        'dataset.add',
+        { files: files.map(given) },
+        {
+          signal: controller.signal,
+          on: { 'dataset.progress': (progress) => set({ adding: { ...progress, startedAt } }) },
+        },
+      );
+      const news = new Map([...added, ...changed].map((image) => [image.id, image]));
+      set((state) => ({
+        images: [
+          ...state.images.map((image) => news.get(image.id) ?? image),
+          ...added.filter(({ id }) => !state.images.some((image) => image.id === id)),
+        ],
+        refused: [...state.refused, ...refused],
+      }));
     } catch (error) {
       if (toPlainError(error).code !== 'aborted') reportError(context, 'The images could not be added', error);
       await get().datasetRefreshed();
@@ -92,17 +90,17 @@ export function createDatasetSlice(context: SliceContext): DatasetSlice {
     }
   };
 
-  const caption = async (captions: Readonly<Record<string, string>>): Promise<void> => {
-    const { images, refused } = get();
-    const refusedStems = new Set(refused.map(({ fileName }) => fileStem(fileName)));
-    for (const [stem, text] of Object.entries(captions)) {
-      const named = images.filter((image) => fileStem(image.fileName) === stem);
-      for (const image of named) if (image.caption !== text) await get().captionEdited(image.id, text);
-      if (named.length === 0 && !refusedStems.has(stem)) {
-        const fileName = `${stem}.txt`;
-        const error = toPlainError(new OrphanCaptionError(fileName));
-        set((state) => ({ refused: [...state.refused, { fileName, error }] }));
-      }
+  /** Shows the changes at once and takes them back if they cannot be stored. */
+  const change = async (changes: readonly ImageChange[], failure: string): Promise<boolean> => {
+    const back = inverseOf(get().images, changes);
+    set((state) => ({ images: withChanges(state.images, changes) }));
+    try {
+      await client.request('dataset.update', { changes });
+      return true;
+    } catch (error) {
+      set((state) => ({ images: withChanges(state.images, back) }));
+      reportError(context, failure, error);
+      return false;
     }
   };
 
@@ -121,6 +119,25 @@ export function createDatasetSlice(context: SliceContext): DatasetSlice {
     }
   };
 
+  /** A change that can be undone; null if it could not be made. */
+  const edit = async (changes: readonly ImageChange[], title: string): Promise<ImageUndo | null> => {
+    const undo = { title, changes: inverseOf(get().images, changes) };
+    if (!(await change(changes, 'The change could not be saved'))) return null;
+    set((state) => ({ imageUndos: [...state.imageUndos, undo].slice(-maxUndos) }));
+    return undo;
+  };
+
+  const undoEdit = async (undo: ImageUndo): Promise<void> => {
+    // Pressed twice, in the toast and in the toolbar, it undoes once.
+    if (!get().imageUndos.includes(undo)) return;
+    set((state) => ({ imageUndos: state.imageUndos.filter((other) => other !== undo) }));
+    const present = new Set(get().images.map(({ id }) => id));
+    await change(
+      undo.changes.filter(({ id }) => present.has(id)),
+      'The change could not be undone',
+    );
+  };
+
   return {
     images: [],
     imagesLoaded: false,
@@ -128,6 +145,8 @@ export function createDatasetSlice(context: SliceContext): DatasetSlice {
     adding: null,
     selectedImageIds: new Set(),
     triggerWord: recall('triggerWord') ?? '',
+    background: recall('background') ?? '#ffffff',
+    imageUndos: [],
     datasetRefreshed: async () => {
       try {
         set({ images: await client.request('dataset.list', {}), imagesLoaded: true });
@@ -141,19 +160,30 @@ export function createDatasetSlice(context: SliceContext): DatasetSlice {
       return queue;
     },
     addingCancelled: () => controller?.abort(),
-    captionEdited: async (id, text) => {
-      const replace = (value: string): void =>
-        set((state) => ({
-          images: state.images.map((image) => (image.id === id ? { ...image, caption: value } : image)),
-        }));
-      const before = get().images.find((image) => image.id === id)?.caption ?? '';
-      replace(text);
-      try {
-        await client.request('dataset.caption', { id, caption: text });
-      } catch (error) {
-        replace(before);
-        reportError(context, 'The caption could not be saved', error);
-      }
+    captionEdited: async (id, caption) => {
+      await change([{ id, caption }], 'The caption could not be saved');
+    },
+    imagesChanged: async (changes, title) => {
+      if (title === undefined) await change(changes, 'The change could not be saved');
+      else await edit(changes, title);
+    },
+    tagsEdited: async (ids, tagEdit) => {
+      const wanted = new Set(ids);
+      const chosen = get().images.filter(({ id }) => wanted.has(id));
+      const changes = tagChanges(chosen, tagEdit);
+      const title = tagEditTitle(tagEdit, changes.length);
+      if (changes.length === 0) return get().toastShown({ kind: 'info', title });
+      const undo = await edit(changes, title);
+      if (undo === null) return;
+      get().toastShown({ kind: 'info', title, action: { label: 'Undo', run: () => void undoEdit(undo) } });
+    },
+    imageUndoPressed: async () => {
+      const undo = get().imageUndos.at(-1);
+      if (undo !== undefined) await undoEdit(undo);
+    },
+    backgroundChosen: (background) => {
+      remember('background', background);
+      set({ background });
     },
     imageSelectionToggled: (id) =>
       set(({ selectedImageIds }) => {

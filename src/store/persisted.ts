@@ -6,6 +6,7 @@ export type PersistedKey =
   | 'model'
   | 'theme'
   | 'triggerWord'
+  | 'background'
   | 'trainForm'
   | 'generateForm'
   | 'samplePrompts';

@@ -41,12 +41,19 @@ const image = (id: string, caption: string): DatasetImage => ({
   width: 64,
   height: 64,
   caption,
+  repeats: null,
+  crop: null,
+  heldOut: false,
+  hasAlpha: false,
+  contentHash: id,
   thumbnail: new Blob(),
+  mask: null,
 });
 
 /** What the server has, by the path below samples/. */
 let served: Record<string, Response>;
-let added: Requests['dataset.add'][0][];
+/** The texts of the files of each request, by path. */
+let added: Readonly<Record<string, string>>[];
 let removed: (readonly string[])[];
 
 function setUp() {
@@ -58,10 +65,15 @@ function setUp() {
       return null;
     }
     if (type !== 'dataset.add') throw new Error(type);
-    const { files, captions } = payload as Requests['dataset.add'][0];
-    added.push({ files, captions });
-    const stems = files.map((file) => file.name.replace(/\.png$/, ''));
-    return { added: stems.map((stem) => image(stem, captions[stem] ?? '')), refused: [] };
+    const { files } = payload as Requests['dataset.add'][0];
+    const texts = new Map(await Promise.all(files.map(async ({ path, file }) => [path, await file.text()] as const)));
+    added.push(Object.fromEntries(texts));
+    const stems = [...texts.keys()].filter((path) => path.endsWith('.png')).map((path) => path.slice(0, -4));
+    return {
+      added: stems.map((stem) => image(stem, texts.get(`${stem}.txt`) ?? '')),
+      changed: [],
+      refused: [],
+    };
   };
   const client = { request, on: () => () => undefined, onCrash: () => () => undefined };
   return createStudioStore(client as unknown as StudioClient);
@@ -87,8 +99,12 @@ test('into an empty dataset: files with captions, trigger, prompts and preset; U
   await store.getState().modelsRefreshed();
   await store.getState().samplesNeeded();
   await store.getState().sampleSetChosen('ink', 'add');
-  expect(added[0]?.files.map(({ name }) => name)).toEqual(['ink-owl.png', 'ink-bee.png']);
-  expect(added[0]?.captions).toEqual({ 'ink-owl': 'ink drawing of an owl', 'ink-bee': 'ink drawing of a bee' });
+  expect(added[0]).toEqual({
+    'ink-owl.png': 'owl',
+    'ink-owl.txt': 'ink drawing of an owl',
+    'ink-bee.png': 'bee',
+    'ink-bee.txt': 'ink drawing of a bee',
+  });
   const state = store.getState();
   expect(state.triggerWord).toBe('inky');
   expect(runNameOf(state)).toBe('Ink');

@@ -1,4 +1,4 @@
-// Plan: over a scripted client, the store's promises to the UI: captions from .txt files, undo that keeps the order,
+// Plan: over a scripted client, the store's promises to the UI: what is dropped, edits and their undo, undo of removal that keeps the order,
 // live losses by step, default prompts and names, obstacles, downloads that end in a selected model, slider redraws.
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { RemoteError, toPlainError } from '../core/errors.ts';
@@ -49,7 +49,20 @@ function listed(id: string, imageSize: number): ListedModel {
 }
 
 function image(id: string, caption = ''): DatasetImage {
-  return { id, fileName: `${id}.png`, width: 64, height: 64, caption, thumbnail: new Blob() };
+  return {
+    id,
+    fileName: `${id}.png`,
+    width: 64,
+    height: 64,
+    caption,
+    repeats: null,
+    crop: null,
+    heldOut: false,
+    hasAlpha: false,
+    contentHash: id,
+    thumbnail: new Blob(),
+    mask: null,
+  };
 }
 
 function run(id: string, name: string): StoredRun {
@@ -82,29 +95,61 @@ afterEach(() => {
 });
 
 describe('images', () => {
-  it('sends captions with their images, captions present images, and names orphans', async () => {
+  it('sends all that is dropped with its folders, and shows what comes of it', async () => {
+    const refusal = { fileName: 'c.txt', error: toPlainError(new Error('no image')) };
     const { store, calls } = setUp({
-      'dataset.add': ({ captions }) => ({ added: [image('b', captions['b'])], refused: [] }),
-      'dataset.caption': () => null,
+      'dataset.add': () => ({ added: [image('b', 'a bee')], changed: [image('a', 'an ant')], refused: [refusal] }),
     });
     store.setState({ images: [image('a')] });
-    await store
-      .getState()
-      .imagesDropped([
-        new File(['x'], 'b.png'),
-        text('b.txt', ' a bee \n'),
-        text('a.txt', 'an ant'),
-        text('c.txt', 'a cat'),
-      ]);
+    const dropped = Object.assign(new File(['x'], 'b.png'), { path: './set/b.png' });
+    const chosen = Object.assign(new File(['x'], 'd.png'), { path: 'd.png' });
+    await store.getState().imagesDropped([dropped, chosen, text('a.txt', 'an ant')]);
     expect(store.getState().images.map(({ caption }) => caption)).toEqual(['an ant', 'a bee']);
-    expect(calls.filter(({ type }) => type === 'dataset.caption')).toEqual([
-      { type: 'dataset.caption', payload: { id: 'a', caption: 'an ant' } },
-    ]);
-    const [refused] = store.getState().refused;
-    expect(refused?.fileName).toBe('c.txt');
-    expect(refused?.error.message).toBe('No image is called like c.txt.');
-    expect(refused?.error.remedy).toContain('c.png and c.txt');
+    const [{ payload } = { payload: null }] = calls;
+    const { files } = payload as Requests['dataset.add'][0];
+    expect(files.map(({ path }) => path)).toEqual(['set/b.png', 'd.png', 'a.txt']);
+    expect(store.getState().refused).toEqual([refusal]);
     expect(store.getState().adding).toBeNull();
+  });
+
+  it('edits a tag in many captions and undoes it, in the toast or in the toolbar, once', async () => {
+    const { store, calls } = setUp({ 'dataset.update': () => null });
+    store.setState({ images: [image('a', 'a cat, snow'), image('b', 'a bee'), image('c', 'Snow')] });
+    await store.getState().tagsEdited(['a', 'b', 'c'], { kind: 'replace', tag: 'snow', by: 'rain' });
+    const captions = () => store.getState().images.map(({ caption }) => caption);
+    expect(captions()).toEqual(['a cat, rain', 'a bee', 'rain']);
+    expect(calls).toEqual([
+      {
+        type: 'dataset.update',
+        payload: {
+          changes: [
+            { id: 'a', caption: 'a cat, rain' },
+            { id: 'c', caption: 'rain' },
+          ],
+        },
+      },
+    ]);
+    const toast = store.getState().toasts.at(-1);
+    expect(toast?.title).toBe('“snow” replaced by “rain” in 2 captions');
+    toast?.action?.run();
+    await store.getState().imageUndoPressed();
+    await vi.waitFor(() => expect(captions()).toEqual(['a cat, snow', 'a bee', 'Snow']));
+    expect(calls).toHaveLength(2);
+    expect(store.getState().imageUndos).toEqual([]);
+  });
+
+  it('undoes crops and masks one after the other, passing over images that are gone', async () => {
+    const { store } = setUp({ 'dataset.update': () => null });
+    store.setState({ images: [image('a'), image('b')] });
+    const crop = { x: 0.1, y: 0.2, zoom: 2 };
+    await store.getState().imagesChanged([{ id: 'a', crop }], 'Crop of a.png changed');
+    await store.getState().imagesChanged([{ id: 'b', mask: new Blob(['m']) }], 'Mask of b.png painted');
+    expect(store.getState().imageUndos.map(({ title }) => title)).toHaveLength(2);
+    await store.getState().imageUndoPressed();
+    expect(store.getState().images).toMatchObject([{ crop }, { mask: null }]);
+    store.setState({ images: [image('b')] });
+    await store.getState().imageUndoPressed();
+    expect(store.getState().images).toMatchObject([{ id: 'b', crop: null }]);
   });
 
   it('removes at once and undoes in the old order', async () => {
@@ -124,7 +169,7 @@ describe('images', () => {
 
   it('takes a caption back that could not be saved', async () => {
     const { store } = setUp({
-      'dataset.caption': () => {
+      'dataset.update': () => {
         throw new RemoteError(toPlainError(new Error('disk full')));
       },
     });

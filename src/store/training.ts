@@ -157,7 +157,14 @@ export function createTrainingSlice(context: SliceContext): TrainingSlice {
           modelId: state.selectedModelId,
           name: runNameOf(state).trim(),
           triggerWord: state.triggerWord.trim(),
-          images: state.images.map(({ id, caption }) => ({ id, caption })),
+          images: state.images.map(({ id, caption, repeats, crop, heldOut }) => ({
+            id,
+            caption,
+            repeats,
+            crop,
+            heldOut,
+          })),
+          background: state.background,
           options,
         });
         batcher.flush();

@@ -1,5 +1,4 @@
 import { toPlainError } from '../core/errors.ts';
-import { decodeImageFile } from '../dataset/accept.ts';
 import { adapterFile } from '../export/runFile.ts';
 import { trainingFactsOf } from '../export/trainingFacts.ts';
 import type { LoraModule } from '../formats/lora/types.ts';
@@ -9,11 +8,11 @@ import { trainLora } from '../session/training.ts';
 import type { DatasetStore } from '../storage/datasetStore.ts';
 import { formatBytes } from '../storage/quota.ts';
 import type { RunStore } from '../storage/runStore.ts';
-import { decodeInBrowser } from './decodeImage.ts';
 import type { Models } from './models.ts';
 import { pngBlob } from './pictures.ts';
 import type { StoredRun, TrainRecord, TrainRequest } from './protocol.ts';
 import type { RequestContext } from './server.ts';
+import { trainingImages } from './trainingImages.ts';
 
 /** The run that is being trained, from the request to the stored adapter. */
 export class ActiveRun {
@@ -41,12 +40,7 @@ export class ActiveRun {
 
   async train(models: Models, dataset: DatasetStore): Promise<StoredRun> {
     const { request, context, id: runId } = this;
-    const known = new Map((await dataset.list()).map((image) => [image.id, image]));
-    const images = request.images.map(({ id, caption }) => ({
-      id,
-      caption,
-      pixels: async () => decodeImageFile(await dataset.original(id), known.get(id)?.fileName ?? id, decodeInBrowser),
-    }));
+    const images = await trainingImages(request, dataset);
     try {
       const model = await this.openModel(models);
       const result = await trainLora(

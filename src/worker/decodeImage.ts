@@ -1,43 +1,81 @@
 /** The browser's image decoder, for use in a worker. */
-import { overWhite } from '../dataset/accept.ts';
+import { black, decodeScale, hasAlpha, overColour, type Rgb, white } from '../dataset/accept.ts';
 import type { RgbImage } from '../core/image.ts';
 
-/** Decodes any picture the browser knows, upright (EXIF), with transparency over white. */
-export async function decodeInBrowser(file: Blob): Promise<RgbImage> {
+/** A picture as it was drawn: upright (EXIF), the first frame of an animation, huge ones shrunk. */
+async function draw(file: Blob): Promise<{
+  readonly context: OffscreenCanvasRenderingContext2D;
+  /** Of the original, in pixels. */
+  readonly width: number;
+  readonly height: number;
+}> {
   const bitmap = await createImageBitmap(file, { premultiplyAlpha: 'none' });
   try {
     const { width, height } = bitmap;
-    const context = context2d(width, height);
-    context.drawImage(bitmap, 0, 0);
-    return overWhite(context.getImageData(0, 0, width, height).data, width, height);
+    return { context: shrunk(bitmap, decodeScale(width, height)), width, height };
   } finally {
     bitmap.close();
   }
 }
 
-const thumbnailSide = 256;
-
-/** A small picture over white, at most 256 px on its longer side: a JPEG, or a PNG where the image was no larger than that. */
-export async function thumbnailOf(image: RgbImage): Promise<Blob> {
-  const { width, height, data } = image;
-  const full = context2d(width, height);
-  const pixels = full.createImageData(width, height);
-  for (let p = 0; p < width * height; p++) {
-    for (let k = 0; k < 3; k++) pixels.data[p * 4 + k] = data[p * 3 + k]!;
-    pixels.data[p * 4 + 3] = 255;
-  }
-  full.putImageData(pixels, 0, 0);
-  const scale = Math.min(1, thumbnailSide / Math.max(width, height));
-  const small = context2d(Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale)));
-  small.imageSmoothingQuality = 'high';
-  small.drawImage(full.canvas, 0, 0, small.canvas.width, small.canvas.height);
-  // JPEG would smear drawings of few pixels, and save nothing.
-  const type = scale === 1 ? 'image/png' : 'image/jpeg';
-  return small.canvas.convertToBlob({ type, quality: 0.85 });
+/** Decodes any picture the browser knows; what is transparent is filled with `background`. */
+export async function decodeInBrowser(file: Blob, background: Rgb = white): Promise<RgbImage> {
+  const { context } = await draw(file);
+  return overColour(pixelsOf(context), background);
 }
 
-function context2d(width: number, height: number): OffscreenCanvasRenderingContext2D {
-  const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true });
+export interface PictureFacts {
+  /** Of the original, upright, in pixels. */
+  readonly width: number;
+  readonly height: number;
+  readonly hasAlpha: boolean;
+  /** At most 256 px on its longer side: a JPEG, or a PNG where the image was no larger than that or has transparent parts. */
+  readonly thumbnail: Blob;
+}
+
+const thumbnailSide = 256;
+
+/** What is to be known of a picture when it is taken in. */
+export async function inspectInBrowser(file: Blob): Promise<PictureFacts> {
+  const { context, width, height } = await draw(file);
+  const transparent = hasAlpha(pixelsOf(context));
+  const { canvas } = context;
+  const scale = Math.min(1, thumbnailSide / Math.max(canvas.width, canvas.height));
+  // JPEG would smear drawings of few pixels, and save nothing.
+  const type = scale === 1 || transparent ? 'image/png' : 'image/jpeg';
+  const thumbnail = await shrunk(canvas, scale).canvas.convertToBlob({ type, quality: 0.85 });
+  return { width, height, hasAlpha: transparent, thumbnail };
+}
+
+/** Masks are kept at most this wide and high: finer than the latents of any training. */
+const maskSide = 1024;
+
+/** A mask's pixels, white where it is to be learned. */
+export async function decodeMaskInBrowser(mask: Blob): Promise<RgbImage> {
+  return decodeInBrowser(mask, black);
+}
+
+/** A given mask as it is kept. */
+export async function compactMask(mask: Blob): Promise<Blob> {
+  const { context } = await draw(mask);
+  const { canvas } = context;
+  const small = shrunk(canvas, Math.min(1, maskSide / Math.max(canvas.width, canvas.height)));
+  small.globalCompositeOperation = 'destination-over';
+  small.fillStyle = '#000';
+  small.fillRect(0, 0, small.canvas.width, small.canvas.height);
+  return small.canvas.convertToBlob({ type: 'image/png' });
+}
+
+function shrunk(source: ImageBitmap | OffscreenCanvas, scale: number): OffscreenCanvasRenderingContext2D {
+  const [width, height] = [source.width * scale, source.height * scale];
+  const canvas = new OffscreenCanvas(Math.max(1, Math.round(width)), Math.max(1, Math.round(height)));
+  const context = canvas.getContext('2d', { willReadFrequently: true });
   if (!context) throw new Error('OffscreenCanvas gave no 2d context');
+  context.imageSmoothingQuality = 'high';
+  context.drawImage(source, 0, 0, canvas.width, canvas.height);
   return context;
+}
+
+function pixelsOf(context: OffscreenCanvasRenderingContext2D): ImageData {
+  return context.getImageData(0, 0, context.canvas.width, context.canvas.height);
 }

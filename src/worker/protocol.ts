@@ -70,13 +70,38 @@ export interface DatasetImage {
   readonly width: number;
   readonly height: number;
   readonly caption: string;
-  /** A small JPEG/PNG/WebP of the image, at most 256 px on its longer side. */
+  /** How often an epoch shows it; null: as the run's options say. */
+  readonly repeats: number | null;
+  /** Null: the centre. */
+  readonly crop: CropChoice | null;
+  /** Kept for validation, not trained on. */
+  readonly heldOut: boolean;
+  /** Something of it is transparent. */
+  readonly hasAlpha: boolean;
+  /** SHA-256 of the file, hex; empty for images that an older version took in. */
+  readonly contentHash: string;
+  /** A small JPEG/PNG/WebP of the image, at most 256 px on its longer side, transparent where the image is. */
   readonly thumbnail: Blob;
+  /** A PNG in the image's shape, white where it is to be learned and black where not; null: all of it is. */
+  readonly mask: Blob | null;
+}
+
+/** What is changed of an image; what is not given stays. */
+export interface ImageChange extends Partial<Pick<DatasetImage, 'caption' | 'repeats' | 'crop' | 'heldOut' | 'mask'>> {
+  readonly id: string;
+}
+
+/** A file that is given to the studio, and where it lay: folders and names say what it is. */
+export interface GivenFile {
+  readonly path: string;
+  readonly file: Blob;
 }
 
 /** The outcome of adding files: what was taken and, per refused file, why. */
 export interface AddImagesResult {
   readonly added: readonly DatasetImage[];
+  /** Images that were there before and got a caption or a mask. */
+  readonly changed: readonly DatasetImage[];
   readonly refused: readonly { readonly fileName: string; readonly error: PlainError }[];
 }
 
@@ -97,6 +122,8 @@ export interface TrainRequest {
   readonly triggerWord: string;
   /** In the order in which the dataset counts them, as they are now edited. */
   readonly images: readonly TrainRequestImage[];
+  /** What transparent parts of images are filled with, `#rrggbb`; white, if not given. */
+  readonly background?: string;
   readonly options: TrainOptions;
 }
 
@@ -243,12 +270,12 @@ export interface Requests extends GenerateRequests {
   'models.download': [ModelRequest, StoredModel];
   'models.delete': [{ readonly id: string }, null];
   'dataset.list': [Record<string, never>, readonly DatasetImage[]];
-  /** `captions`: text by image file stem, from .txt files dropped along. */
-  'dataset.add': [
-    { readonly files: readonly File[]; readonly captions: Readonly<Record<string, string>> },
-    AddImagesResult,
-  ];
-  'dataset.caption': [{ readonly id: string; readonly caption: string }, null];
+  /** Pictures, captions, masks, metadata.jsonl, zips of all these; sends `dataset.progress`. See dataset/sortFiles.ts. */
+  'dataset.add': [{ readonly files: readonly GivenFile[] }, AddImagesResult];
+  /** All of the changes are made, or none. */
+  'dataset.update': [{ readonly changes: readonly ImageChange[] }, null];
+  /** The file as it was given. */
+  'dataset.original': [{ readonly id: string }, Blob];
   'dataset.remove': [{ readonly ids: readonly string[] }, null];
   /** Undo of `dataset.remove`, as long as the page is open. */
   'dataset.restore': [{ readonly ids: readonly string[] }, readonly DatasetImage[]];

@@ -6,7 +6,7 @@ import { ModelStore } from '../storage/modelStore.ts';
 import { storageInfo } from '../storage/quota.ts';
 import { RunStore } from '../storage/runStore.ts';
 import { ActiveRun } from './activeRun.ts';
-import { addImages } from './addImages.ts';
+import { createDatasetHandlers } from './datasetHandlers.ts';
 import { generationHandlers } from './generation.ts';
 import { GpuSession } from './gpuSession.ts';
 import { Library } from './library.ts';
@@ -58,17 +58,7 @@ export function createHandlers(emit: <T extends EventType>(type: T, payload: Eve
       await models.delete(id);
       return null;
     },
-    'dataset.list': () => dataset.list(),
-    'dataset.add': ({ files, captions }, context) => addImages(dataset, files, captions, context),
-    'dataset.caption': async ({ id, caption }) => {
-      await dataset.setCaption(id, caption);
-      return null;
-    },
-    'dataset.remove': async ({ ids }) => {
-      await dataset.remove(ids);
-      return null;
-    },
-    'dataset.restore': ({ ids }) => dataset.restore(ids),
+    ...createDatasetHandlers(dataset),
     'train.start': (request, context) =>
       gpu.train(async () => {
         const run = new ActiveRun(request, runs, context);

@@ -1,0 +1,29 @@
+// Plan: files come out with their folders, several groups alike; only what is wanted; damaged and encrypted zips are refused by name.
+import { strToU8, zipSync } from 'fflate';
+import { expect, test } from 'vitest';
+import { unzipFiles } from './unzip.ts';
+
+const zip = zipSync({
+  'set/a.txt': strToU8('one'),
+  'set/deep/b.bin': new Uint8Array(40e6),
+  'c.bin': new Uint8Array(40e6),
+});
+
+test('unpacks what is wanted, group by group', () => {
+  const all = [...unzipFiles(zip, 'set.zip', () => true)].map(({ path, bytes }) => `${path} ${bytes.length}`);
+  expect(all).toEqual(['set/a.txt 3', 'set/deep/b.bin 40000000', 'c.bin 40000000']);
+  const some = [...unzipFiles(zip, 'set.zip', (path) => path.endsWith('.txt'))];
+  expect(some.map(({ bytes }) => new TextDecoder().decode(bytes))).toEqual(['one']);
+});
+
+test('refuses a damaged zip', () => {
+  expect(() => [...unzipFiles(zip.slice(0, 100), 'set.zip', () => true)]).toThrow(
+    'set.zip is damaged and cannot be unpacked.',
+  );
+});
+
+test('refuses an encrypted zip', () => {
+  const encrypted = zip.slice();
+  encrypted[6]! |= 1;
+  expect(() => [...unzipFiles(encrypted, 'set.zip', () => true)]).toThrow('set.zip is encrypted.');
+});

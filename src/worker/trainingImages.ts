@@ -1,0 +1,25 @@
+/** The images of a training request with their pixels and masks, as the session takes them. */
+import { decodeImageFile, parseColour } from '../dataset/accept.ts';
+import type { TrainingImage } from '../session/training.ts';
+import type { DatasetStore } from '../storage/datasetStore.ts';
+import { decodeInBrowser, decodeMaskInBrowser } from './decodeImage.ts';
+import type { TrainRequest } from './protocol.ts';
+
+/** Pixels are decoded when they are asked for; one that was removed meanwhile throws ImageNotStoredError then. */
+export async function trainingImages(request: TrainRequest, dataset: DatasetStore): Promise<TrainingImage[]> {
+  const background = parseColour(request.background ?? '');
+  const stored = new Map((await dataset.list()).map((image) => [image.id, image]));
+  return request.images.map(({ id, caption, repeats = null, crop = null, heldOut = false }) => {
+    const { fileName = id, mask = null } = stored.get(id) ?? {};
+    return {
+      id,
+      caption,
+      repeats,
+      crop,
+      heldOut,
+      pixels: async () =>
+        decodeImageFile(await dataset.original(id), fileName, (file) => decodeInBrowser(file, background)),
+      mask: mask && (() => decodeMaskInBrowser(mask)),
+    };
+  });
+}
