@@ -31,7 +31,9 @@ test('bad files are listed with their remedies, the good ones are taken', async 
   const refused = page.getByRole('alert', { name: 'Files that were not taken' });
   await expect(refused).toContainText('letter.png is not a PNG, JPEG, WebP, GIF or AVIF picture.');
   await expect(refused).toContainText('half.png is damaged and cannot be decoded.');
-  await expect(refused).toContainText('huge.png is 12000 x 12000 pixels; at most 16384 on a side and 120 million in all are taken.');
+  await expect(refused).toContainText(
+    'huge.png is 12000 x 12000 pixels; at most 16384 on a side and 120 million in all are taken.',
+  );
   await expect(refused).toContainText('Scale it down');
   await expect(page.getByRole('list', { name: 'Training images' }).getByRole('listitem')).toHaveCount(1);
 
