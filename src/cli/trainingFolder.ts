@@ -1,14 +1,26 @@
-/** A folder of pictures with captions in `.txt` files of the same stem, as kohya's trainers take it. */
+/** A folder (or a zip) of pictures with their captions and masks, as kohya's trainers and Hugging Face's datasets lay it out: see dataset/sortFiles.ts. */
 import { openAsBlob } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
-import { extname, join } from 'node:path';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { basename, extname, join, sep } from 'node:path';
+import type { RgbImage } from '../core/image.ts';
 import { LoratoryError, toPlainError, type PlainError } from '../core/errors.ts';
-import { checkImageFile, decodeImageFile } from '../dataset/accept.ts';
+import {
+  black,
+  checkImageFile,
+  contentHash,
+  decodeImageFile,
+  DuplicateImageError,
+  type Rgb,
+} from '../dataset/accept.ts';
+import { checkMaskShape } from '../dataset/mask.ts';
+import { baseName, isLitter, type NamedFile, sortFiles, type SortedImage } from '../dataset/sortFiles.ts';
+import { unzipFiles } from '../formats/unzip.ts';
 import type { TrainingImage } from '../session/training.ts';
 import { decodeInNode } from './decodeImage.ts';
 import { FileNotFoundError } from './nodeFiles.ts';
 
-const extensions = new Set(['.png', '.jpg', '.jpeg', '.webp', '.gif', '.avif', '.bmp', '.tif', '.tiff']);
+const pictures = new Set(['.png', '.jpg', '.jpeg', '.webp', '.gif', '.avif', '.bmp', '.tif', '.tiff']);
+const companions = new Set(['.txt', '.caption', '.jsonl']);
 
 /** The folder has no picture that can be trained on. */
 export class NoImagesError extends LoratoryError {
@@ -24,47 +36,86 @@ export class NoImagesError extends LoratoryError {
 }
 
 export interface TrainingFolder {
-  /** Sorted by name, as the browser's file lists are. */
+  /** Sorted by path, as the browser's file lists are; a picture's id is its path. */
   readonly images: readonly TrainingImage[];
   readonly refused: readonly PlainError[];
-  /** Names of pictures without a caption. */
+  /** Paths of pictures without a caption. */
   readonly uncaptioned: readonly string[];
 }
 
-/** Reads a folder; files that cannot be used are listed, the rest goes on. */
-export async function openTrainingFolder(folder: string): Promise<TrainingFolder> {
-  let names: string[];
-  try {
-    names = (await readdir(folder)).filter((name) => extensions.has(extname(name).toLowerCase())).sort();
-  } catch {
-    throw new FileNotFoundError(folder, 'folder');
-  }
+/** Reads a folder with those below it; files that cannot be used are listed, the rest goes on. */
+export async function openTrainingFolder(folder: string, background?: Rgb): Promise<TrainingFolder> {
+  const sorted = await sortFiles(await filesOf(folder));
   const images: TrainingImage[] = [];
-  const refused: PlainError[] = [];
-  const uncaptioned: string[] = [];
-  for (const name of names) {
-    const path = join(folder, name);
+  const refused: PlainError[] = sorted.refused.map(({ error }) => error);
+  const byHash = new Map<string, string>();
+  const refuse = (error: unknown): void => {
+    if (!(error instanceof LoratoryError)) throw error;
+    refused.push(toPlainError(error));
+  };
+  for (const sortedImage of sorted.images) {
     try {
-      const file = await openAsBlob(path);
-      await checkImageFile(file, name);
-      // Decoding now finds damaged files before the models are loaded; the pixels are not kept.
-      await decodeImageFile(file, name, (blob) => decodeInNode(blob));
-      const caption = await captionOf(join(folder, name.slice(0, -extname(name).length)));
-      if (caption === '') uncaptioned.push(name);
-      images.push({ id: name, caption, pixels: () => decodeImageFile(file, name, (blob) => decodeInNode(blob)) });
+      const image = await openImage(sortedImage, byHash, background);
+      images.push({
+        ...image,
+        mask: sortedImage.mask && ((await openMask(sortedImage.mask, image).catch(refuse)) ?? null),
+      });
     } catch (error) {
-      if (!(error instanceof LoratoryError)) throw error;
-      refused.push(toPlainError(error));
+      refuse(error);
     }
   }
   if (images.length === 0) throw new NoImagesError(folder, refused.length);
-  return { images, refused, uncaptioned };
+  return { images, refused, uncaptioned: images.filter(({ caption }) => caption === '').map(({ id }) => id) };
 }
 
-async function captionOf(stem: string): Promise<string> {
-  try {
-    return (await readFile(`${stem}.txt`, 'utf8')).trim();
-  } catch {
-    return '';
+async function openImage(
+  { path, file, caption, repeats }: SortedImage,
+  byHash: Map<string, string>,
+  background: Rgb | undefined,
+): Promise<TrainingImage> {
+  const name = baseName(path);
+  await checkImageFile(file, name);
+  const hash = await contentHash(file);
+  const present = byHash.get(hash);
+  if (present !== undefined) throw new DuplicateImageError(path, present);
+  const pixels = (): Promise<RgbImage> => decodeImageFile(file, name, (blob) => decodeInNode(blob, background));
+  // Decoding now finds damaged files before the models are loaded; the pixels are not kept.
+  await pixels();
+  byHash.set(hash, path);
+  return { id: path, caption: caption ?? '', repeats, pixels };
+}
+
+/** A mask that cannot be used throws; its image is used without it. */
+async function openMask({ path, file }: NamedFile, image: TrainingImage): Promise<() => Promise<RgbImage>> {
+  const pixels = (): Promise<RgbImage> => decodeImageFile(file, baseName(path), (blob) => decodeInNode(blob, black));
+  checkMaskShape(await pixels(), baseName(path), await image.pixels());
+  return pixels;
+}
+
+const isWanted = (path: string): boolean => {
+  const extension = extname(path).toLowerCase();
+  return !isLitter(path) && (pictures.has(extension) || companions.has(extension));
+};
+
+async function filesOf(folder: string): Promise<NamedFile[]> {
+  const found = await stat(folder).catch(() => null);
+  if (found?.isFile() && /\.zip$/i.test(folder)) {
+    const zip = new Uint8Array(await readFile(folder));
+    return [...unzipFiles(zip, basename(folder), isWanted)]
+      .map(({ path, bytes }) => ({ path, file: new Blob([bytes]) }))
+      .sort(byPath);
   }
+  if (!found?.isDirectory()) throw new FileNotFoundError(folder, 'folder');
+  const files: NamedFile[] = [];
+  // Links are followed, so that a folder of links works too.
+  for (const entry of await readdir(folder, { recursive: true })) {
+    const path = entry.split(sep).join('/');
+    if (!isWanted(path) || !(await stat(join(folder, entry)).catch(() => null))?.isFile()) continue;
+    files.push({ path, file: await openAsBlob(join(folder, entry)) });
+  }
+  return files.sort(byPath);
+}
+
+function byPath(a: NamedFile, b: NamedFile): number {
+  return a.path < b.path ? -1 : 1;
 }
