@@ -103,7 +103,7 @@ test('pictures as cameras and painters make them: turned, of four inks, moving, 
 
   const { images } = await openTrainingFolder(folder, [0, 255, 0]);
   const pixels = Object.fromEntries(
-    await Promise.all(images.map(async ({ id, pixels: decode }) => [id, await decode()] as const)),
+    await Promise.all(images.map(async (image) => [image.id, await image.pixels()] as const)),
   );
   expect(pixels['turned.jpg']).toMatchObject({ width: 20, height: 40 });
   const ink = [...(pixels['inks.jpg']?.data.subarray(0, 3) ?? [])];
