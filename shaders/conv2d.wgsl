@@ -1,5 +1,5 @@
 // Square convolution as an implicit matrix product over NHWC, and its gradient towards the input where BACKWARD; needs tile.wgsl.
-// Weights f16 [kernel, kernel, in, out], both channel counts padded to multiples of 4 with zeros.
+// Frozen weights [kernel, kernel, in, out], both channel counts padded to multiples of 4 with zeros.
 // Forward:  y[pixel, out] = bias + time[image, out] + residual + sum over (tap, in) of x[pixel * stride - padding + tap, in] * w.
 // Backward: dx[pixel, in] = sum over (tap, out) of dy[(pixel + padding - tap) / stride, out] * w, where that divides. Pixels of
 // one parity (stride x stride of them: grid z) use the same taps, so no tap is multiplied in vain.
@@ -13,7 +13,7 @@ struct Params {
 @group(0) @binding(0) var<storage, read_write> y: array<vec4f>;
 @group(0) @binding(1) var<storage, read> source: array<vec4f>;
 @group(0) @binding(2) var<storage, read> source_scalars: array<f32>; // instead of `source` where not ALIGNED: the channels are no multiple of 4
-@group(0) @binding(3) var<storage, read> w: array<weight4>;
+@group(0) @binding(3) var<storage, read> w: array<weight_word>;
 @group(0) @binding(4) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(5) var<storage, read> time: array<vec4f>;
 @group(0) @binding(6) var<storage, read> residual: array<vec4f>;
@@ -111,13 +111,13 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) local:
       let weight_tap = chosen.first_tap + tap * chosen.tap_step;
       let n = min(tile.x * TILE + quad * 4u, params.channels - 4u);
       let at = ((weight_tap.x * params.kernel + weight_tap.y) * params.channels + n) * depth4 + c4;
-      tile_put_right(k_quad, quad, weight4_to_f32(w[at]), weight4_to_f32(w[at + depth4]),
-        weight4_to_f32(w[at + 2u * depth4]), weight4_to_f32(w[at + 3u * depth4]));
+      tile_put_right(k_quad, quad, weight_quad(at), weight_quad(at + depth4),
+        weight_quad(at + 2u * depth4), weight_quad(at + 3u * depth4));
     } else {
       let n4 = min(tile_origin.y + (index & 15u), width4 - 1u);
       for (var i = index; i < 256u; i += 64u) {
         let k = min(first * 4u + (i >> 4u), quads * 4u - 1u);
-        tile_right[i] = weight4_to_f32(w[k * width4 + n4]);
+        tile_right[i] = weight_quad(k * width4 + n4);
       }
     }
     workgroupBarrier();

@@ -9,7 +9,7 @@ struct Params {
 @group(0) @binding(0) var<storage, read_write> y: array<f32>;
 @group(0) @binding(1) var<storage, read> source: array<vec4f>;
 @group(0) @binding(2) var<storage, read> source_scalars: array<f32>; // instead of `source`, for odd channel counts
-@group(0) @binding(3) var<storage, read> w: array<weight4>;
+@group(0) @binding(3) var<storage, read> w: array<weight_word>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 @group(0) @binding(5) var<storage, read> time: array<f32>;
 @group(0) @binding(6) var<storage, read> residual: array<f32>;
@@ -36,12 +36,12 @@ fn tap_sum(index: u32, tap: u32, n4: u32) -> vec4f {
     let v = source_quad(index, c4);
     if (BACKWARD) {
       let at = (tap * width4 + n4) * 4u * depth4 + c4;
-      sum += vec4f(dot(v, weight4_to_f32(w[at])), dot(v, weight4_to_f32(w[at + depth4])),
-        dot(v, weight4_to_f32(w[at + 2u * depth4])), dot(v, weight4_to_f32(w[at + 3u * depth4])));
+      sum += vec4f(dot(v, weight_quad(at)), dot(v, weight_quad(at + depth4)),
+        dot(v, weight_quad(at + 2u * depth4)), dot(v, weight_quad(at + 3u * depth4)));
     } else {
       let at = (tap * depth4 + c4) * 4u * width4 + n4;
-      sum += v.x * weight4_to_f32(w[at]) + v.y * weight4_to_f32(w[at + width4]) +
-        v.z * weight4_to_f32(w[at + 2u * width4]) + v.w * weight4_to_f32(w[at + 3u * width4]);
+      sum += v.x * weight_quad(at) + v.y * weight_quad(at + width4) +
+        v.z * weight_quad(at + 2u * width4) + v.w * weight_quad(at + 3u * width4);
     }
   }
   return sum;

@@ -1,10 +1,10 @@
-// y[rows, out_features] = x W^T + bias + residual + (t B^T by column group), W f16 [out_features, in_features]; needs tile.wgsl.
+// y[rows, out_features] = x W^T + bias + residual + (t B^T by column group), frozen W [out_features, in_features]; needs tile.wgsl.
 // t = scale * x A^T comes from lora_down; group g = out_features / groups columns that use ranks g * rank ... of t.
 // Without a branch, rank = 0. These are no compile-time constants: one pipeline is compiled for all linear layers of a model.
 struct Params { rows: u32, out_features: u32, in_features: u32, groups: u32, rank: u32, has_bias: u32, has_residual: u32 };
 @group(0) @binding(0) var<storage, read_write> y: array<vec4f>;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
-@group(0) @binding(2) var<storage, read> w: array<weight4>;
+@group(0) @binding(2) var<storage, read> w: array<weight_word>;
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(4) var<storage, read> residual: array<vec4f>;
 @group(0) @binding(5) var<storage, read> t: array<f32>;
@@ -21,7 +21,7 @@ fn x_quad(row: u32, k4: u32) -> vec4f {
 
 fn w_quad(column: u32, k4: u32) -> vec4f {
   let depth4 = params.in_features / 4u;
-  return weight4_to_f32(w[min(column, params.out_features - 1u) * depth4 + min(k4, depth4 - 1u)]);
+  return weight_quad(min(column, params.out_features - 1u) * depth4 + min(k4, depth4 - 1u));
 }
 
 /// Ranks r .. r + 3 of one group in one row of t.

@@ -1,9 +1,9 @@
 // dx[rows, in_features] = dy W + dt A: the gradient of linear.wgsl towards x; needs tile.wgsl.
-// W f16 [out_features, in_features]; dt [rows, ranks] = the gradient of x A^T, from lora_down; A [ranks, in_features].
+// Frozen W [out_features, in_features]; dt [rows, ranks] = the gradient of x A^T, from lora_down; A [ranks, in_features].
 struct Params { rows: u32, out_features: u32, in_features: u32, ranks: u32 };
 @group(0) @binding(0) var<storage, read_write> dx: array<vec4f>;
 @group(0) @binding(1) var<storage, read> dy: array<vec4f>;
-@group(0) @binding(2) var<storage, read> w: array<weight4>;
+@group(0) @binding(2) var<storage, read> w: array<weight_word>;
 @group(0) @binding(3) var<storage, read> dt: array<f32>;
 @group(0) @binding(4) var<storage, read> a: array<vec4f>;
 @group(0) @binding(5) var<uniform> params: Params;
@@ -50,7 +50,7 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) local:
       tile_put_left(depth4, quad, dy_quad(m, k4), dy_quad(m + 1u, k4), dy_quad(m + 2u, k4), dy_quad(m + 3u, k4));
       for (var i = index; i < 256u; i += 64u) {
         let k = min(k0 + (i >> 4u), params.out_features - 1u);
-        tile_right[i] = weight4_to_f32(w[k * width4 + n4]);
+        tile_right[i] = weight_quad(k * width4 + n4);
       }
     } else {
       let r0 = (step - steps) * TILE_DEPTH;

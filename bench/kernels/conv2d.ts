@@ -69,7 +69,7 @@ function convWeights(
       values: toHwio(values, inChannels, outChannels),
       shape: [kernelSize, kernelSize, inChannels, outChannels],
     }),
-    (bits) => new Uint16Array(packConvWeights(bits, shape).buffer),
+    (bits) => packConvWeights(bits, shape),
   );
   return { weights: { weight: packed, bias: null, kernelSize, inChannels, outChannels }, filter: float as Tensor4 };
 }

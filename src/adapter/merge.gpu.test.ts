@@ -7,7 +7,7 @@ import { float16ToFloat32, float32ToFloat16 } from '../core/float16.ts';
 import { denseChange } from '../formats/lora/products.ts';
 import type { Delta, LoraModule, WeightChange } from '../formats/lora/types.ts';
 import { packConvWeights } from '../gpu/kernels/conv2d.ts';
-import { readTensor, tidy, type Tensor } from '../gpu/ops.ts';
+import { frozenTensor, readTensor, tidy, type Tensor } from '../gpu/ops.ts';
 import { expectClose, noise, packedWeights, useTestRuntime } from '../gpu/testing.ts';
 import { Conv2d } from '../nn/conv2d.ts';
 import { Linear } from '../nn/linear.ts';
@@ -82,7 +82,7 @@ describe('convolutions', () => {
   const make = (): Conv2d =>
     new Conv2d(
       {
-        weight: tensor(packConvWeights(float32ToFloat16(base), [outputs, inputs, 3, 3]), undefined, 'int32'),
+        weight: frozenTensor(packConvWeights(float32ToFloat16(base), [outputs, inputs, 3, 3])),
         bias: tensor(new Float32Array(outputs)),
         kernelSize: 3,
         inChannels: inputs,

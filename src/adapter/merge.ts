@@ -38,11 +38,11 @@ export function modulesOf(layer: AdaptableLayer): readonly string[] {
 
 export function layoutOf(layer: AdaptableLayer): WeightLayout {
   if (layer instanceof Conv2d) {
-    const { outChannels, inChannels, kernelSize } = layer.weights;
-    return { outputs: outChannels, inputs: inChannels, taps: kernelSize ** 2, conv: true };
+    const { outChannels, inChannels, kernelSize, format = 'f16' } = layer.weights;
+    return { outputs: outChannels, inputs: inChannels, taps: kernelSize ** 2, conv: true, format };
   }
-  const { outFeatures, inFeatures } = layer.weights;
-  return { outputs: outFeatures, inputs: inFeatures, taps: 1, conv: false };
+  const { outFeatures, inFeatures, format = 'f16' } = layer.weights;
+  return { outputs: outFeatures, inputs: inFeatures, taps: 1, conv: false, format };
 }
 
 /** The weights of `layer` with `changes` (for each of its modules) added. The tensors are the caller's to dispose. */

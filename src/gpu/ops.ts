@@ -15,7 +15,9 @@ import {
   tidy as tfTidy,
 } from '@tensorflow/tfjs-core';
 import type { Tensor } from './runtime.ts';
+import { packWeights, type WeightFormat } from './weightFormat.ts';
 
+export type { WeightFormat } from './weightFormat.ts';
 export type { Tensor } from './runtime.ts';
 export { finishGpuWork, readTensor, trimMemory, uploadTensor, writeTensor } from './runtime.ts';
 export { linear } from './kernels/linear.ts';
@@ -35,14 +37,10 @@ export function tensor(values: Float32Array, shape: readonly number[]): Tensor {
   return tfTensor(values, [...shape], 'float32');
 }
 
-/** Frozen weights as kernels read them: f16 bits, two to an int32. An odd count is padded with a zero. */
-export function frozenTensor(bits: Uint16Array<ArrayBuffer>): Tensor {
-  let padded = bits;
-  if (bits.length % 2 !== 0) {
-    padded = new Uint16Array(bits.length + 1);
-    padded.set(bits);
-  }
-  return tfTensor(new Int32Array(padded.buffer, padded.byteOffset, padded.length / 2), [padded.length / 2], 'int32');
+/** Frozen weights, given as halves, as kernels read them: the words of `format`. */
+export function frozenTensor(halves: Uint16Array<ArrayBuffer>, format: WeightFormat = 'f16'): Tensor {
+  const words = packWeights(halves, format);
+  return tfTensor(words, [words.length], 'int32');
 }
 
 /** Frees every tensor made inside `f` except those it returns. */

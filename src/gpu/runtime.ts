@@ -30,6 +30,7 @@ import { BufferPool } from './bufferPool.ts';
 import type { OpenedDevice } from './device.ts';
 import { DeviceLostError, GpuLimitError, GpuOutOfMemoryError, GpuValidationError } from './errors.ts';
 import { countDevice, type GpuCounters } from './memory.ts';
+import { weightReader, type WeightFormat } from './weightFormat.ts';
 
 export type { Tensor, TensorInfo } from '@tensorflow/tfjs-core';
 
@@ -229,6 +230,8 @@ export interface Dispatch {
   readonly label: string;
   /** Compile-time constants, put before the shader as `const NAME`: numbers become u32, booleans bool. */
   readonly constants?: Readonly<Record<string, number | boolean>>;
+  /** How the frozen weights lie that it reads: puts `weight_quad` and `weight_word` before the shader. */
+  readonly weights?: WeightFormat;
   /** Bound read_write at 0, 1, ... */
   readonly outputs: readonly TensorInfo[];
   /** Bound read-only after the outputs; null binds a dummy, for optional inputs that a constant switches off. */
@@ -303,12 +306,13 @@ function bufferOf(s: RuntimeState, tensor: TensorInfo): GPUBuffer {
 
 function programFor(s: RuntimeState, spec: Dispatch): Program {
   const { constants = {} } = spec;
-  let key = spec.label;
+  let key = spec.weights === undefined ? spec.label : `${spec.label}|${spec.weights}`;
   for (const name in constants) key += `|${name},${constants[name]}`;
   const known = s.programs.get(key);
   if (known) return known;
   const { device } = s;
-  const code = prologue(s.shaderF16, Object.entries(constants)) + spec.shader;
+  const reader = spec.weights === undefined ? '' : weightReader(spec.weights, s.shaderF16);
+  const code = prologue(s.shaderF16, Object.entries(constants)) + reader + spec.shader;
   const types: GPUBufferBindingType[] = [
     ...spec.outputs.map(() => 'storage' as const),
     ...spec.inputs.map(() => 'read-only-storage' as const),
@@ -328,18 +332,12 @@ function programFor(s: RuntimeState, spec: Dispatch): Program {
   return program;
 }
 
-/**
- * What stands before every shader: the constants, and `weight4` = four frozen f16 weights as they lie in memory, to be read
- * with `weight4_to_f32`. Arrays of weights are `array<weight4>` with and without shader-f16.
- */
+/** What stands before every shader: the constants, and f16 where there is. */
 function prologue(shaderF16: boolean, constants: readonly [string, number | boolean][]): string {
-  const weights = shaderF16
-    ? 'enable f16;\nalias weight4 = vec4<f16>;\nfn weight4_to_f32(w: weight4) -> vec4f { return vec4f(w); }\n'
-    : 'alias weight4 = vec2u;\nfn weight4_to_f32(w: weight4) -> vec4f { return vec4f(unpack2x16float(w.x), unpack2x16float(w.y)); }\n';
   const lines = constants.map(([name, value]) =>
     typeof value === 'boolean' ? `const ${name}: bool = ${value};\n` : `const ${name}: u32 = ${value}u;\n`,
   );
-  return weights + lines.join('');
+  return (shaderF16 ? 'enable f16;\n' : '') + lines.join('');
 }
 
 /** Uniform blocks are few and repeat at every step, so each distinct content is made once and kept. */

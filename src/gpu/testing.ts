@@ -7,6 +7,8 @@ import { openDevice } from './device.ts';
 import { vjp } from './gradients.ts';
 import { finishGpuWork, readTensor, startRuntime, stopRuntime, type Tensor } from './runtime.ts';
 import { float32ToFloat16 } from '../core/float16.ts';
+import { frozenTensor } from './ops.ts';
+import type { WeightFormat } from './weightFormat.ts';
 
 /** Starts a runtime before a file's tests and ends it after them. */
 export function useTestRuntime(): void {
@@ -34,9 +36,9 @@ export function noise(size: number, seed: number, scale = 1): Float32Array<Array
   return values;
 }
 
-/** Frozen weights as kernels take them: f16 pairs in an int32 tensor of half the size. The size must be even. */
-export function packedWeights(values: Float32Array): Tensor {
-  return tensor(new Int32Array(float32ToFloat16(values).buffer), [values.length / 2], 'int32');
+/** Frozen weights as kernels take them: the nearest halves, in the words of `format`. */
+export function packedWeights(values: Float32Array, format: WeightFormat = 'f16'): Tensor {
+  return frozenTensor(float32ToFloat16(values), format);
 }
 
 export interface Spot {

@@ -36,8 +36,8 @@ export class Conv2d {
     if (!merged) return conv2d(x, weights, given);
     const { high, low, bias } = merged;
     return addParts(
-      conv2d(x, { ...weights, weight: high, bias }, given),
-      conv2d(x, { ...weights, weight: low, bias: null }, { stride, padding }),
+      conv2d(x, { ...weights, weight: high, format: 'f16', bias }, given),
+      conv2d(x, { ...weights, weight: low, format: 'f16', bias: null }, { stride, padding }),
     );
   }
 }

@@ -26,8 +26,8 @@ export class Linear {
     if (!merged) return linear(x, weights, options);
     const { high, low, bias } = merged;
     return addParts(
-      linear(x, { ...weights, weight: high, bias }, options),
-      linear(x, { ...weights, weight: low, bias: null }),
+      linear(x, { ...weights, weight: high, format: 'f16', bias }, options),
+      linear(x, { ...weights, weight: low, format: 'f16', bias: null }),
     );
   }
 }

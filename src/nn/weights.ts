@@ -1,13 +1,13 @@
 /**
  * From named tensors in a file to layers on the GPU.
  *
- * Matrices and convolutions go up as packed f16 and stay frozen; biases, norms and embeddings that are read on the CPU stay
+ * Matrices and convolutions go up as f16 or int8 (gpu/weightFormat.ts) and stay frozen; biases, norms and embeddings that are read on the CPU stay
  * float32. One tensor is in the JavaScript heap at a time.
  */
 import { bfloat16ToFloat32, float16ToFloat32 } from '../core/float16.ts';
 import { invariant } from '../core/invariant.ts';
 import { packConvWeights } from '../gpu/kernels/conv2d.ts';
-import { frozenTensor, tensor, uploadTensor, type Tensor } from '../gpu/ops.ts';
+import { frozenTensor, tensor, uploadTensor, type Tensor, type WeightFormat } from '../gpu/ops.ts';
 import { Conv2d } from './conv2d.ts';
 import { GroupNorm, LayerNorm } from './norms.ts';
 import { Linear } from './linear.ts';
@@ -46,6 +46,9 @@ export async function readRow(reader: WeightReader, name: string, row: number): 
   return kind.toFloat32(bytes.slice().buffer);
 }
 
+/** Layers with fewer inputs or outputs are narrow. */
+const narrowLayer = 32;
+
 /** Builds layers from a {@link WeightReader}; remembers every tensor so that the model can be freed at once. */
 export class LayerLoader {
   private readonly tensors: Tensor[] = [];
@@ -54,6 +57,8 @@ export class LayerLoader {
   constructor(
     readonly reader: WeightReader,
     private readonly onTensor: () => void = () => {},
+    /** How the weights of wide layers are kept: see {@link formatFor}. */
+    private readonly format: WeightFormat = 'f16',
   ) {}
 
   /**
@@ -75,7 +80,8 @@ export class LayerLoader {
     for (const [i, name] of modules.entries()) {
       packed.set(await this.reader.readFloat16(`${name}.weight`), i * outEach * inFeatures);
     }
-    const weight = this.frozen(packed);
+    const format = this.formatFor(inFeatures, outFeatures);
+    const weight = this.frozen(packed, format);
     const hasBias = this.reader.has(`${modules[0]!}.bias`);
     let bias: Tensor | null = null;
     if (hasBias) {
@@ -83,16 +89,17 @@ export class LayerLoader {
       for (const [i, name] of modules.entries()) values.set(await this.reader.readFloat32(`${name}.bias`), i * outEach);
       bias = this.float(values, [outFeatures]);
     }
-    return this.layer(new Linear({ weight, bias, inFeatures, outFeatures }, modules, shapes[0]!.length > 2));
+    return this.layer(new Linear({ weight, format, bias, inFeatures, outFeatures }, modules, shapes[0]!.length > 2));
   }
 
   async conv2d(name: string): Promise<Conv2d> {
     const shape = this.reader.info(`${name}.weight`).shape as [number, number, number, number];
     const [outChannels, inChannels, kernelSize] = shape;
     const bits = await this.reader.readFloat16(`${name}.weight`);
-    const weight = this.frozen(new Uint16Array(packConvWeights(bits, shape).buffer));
+    const format = this.formatFor(inChannels, outChannels);
+    const weight = this.frozen(packConvWeights(bits, shape), format);
     const bias = this.reader.has(`${name}.bias`) ? await this.vector(`${name}.bias`) : null;
-    return this.layer(new Conv2d({ weight, bias, kernelSize, inChannels, outChannels }, name));
+    return this.layer(new Conv2d({ weight, format, bias, kernelSize, inChannels, outChannels }, name));
   }
 
   async groupNorm(name: string, groups: number, epsilon: number): Promise<GroupNorm> {
@@ -123,8 +130,13 @@ export class LayerLoader {
     return this.float(values, [values.length]);
   }
 
-  private frozen(bits: Uint16Array<ArrayBuffer>): Tensor {
-    return this.own(frozenTensor(bits));
+  /** Narrow layers (the network's first and last) stay f16: they weigh next to nothing, and every error of theirs is in the picture. */
+  private formatFor(inputs: number, outputs: number): WeightFormat {
+    return Math.min(inputs, outputs) < narrowLayer ? 'f16' : this.format;
+  }
+
+  private frozen(halves: Uint16Array<ArrayBuffer>, format: WeightFormat): Tensor {
+    return this.own(frozenTensor(halves, format));
   }
 
   private float(values: Float32Array, shape: readonly number[]): Tensor {

@@ -1,10 +1,12 @@
 // Plan: output and all gradients against the CPU reference, for kernels 1 and 3, strides 1 and 2, paddings of every kind, even
 // and odd images, channels that do and do not divide by 4 on either side, wide (tiled) and narrow outputs, several images, and
-// bias, time embedding and residual; the packing of weights; the errors for shapes that cannot work.
+// bias, time embedding and residual; weights as f16 and int8; the packing of weights; the errors for shapes that cannot work.
 import { reshape, tensor } from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
 import { float32ToFloat16 } from '../../core/float16.ts';
+import { frozenTensor } from '../ops.ts';
 import { checkOp, noise, useTestRuntime } from '../testing.ts';
+import type { WeightFormat } from '../weightFormat.ts';
 import { conv2d, packConvWeights, type ConvWeights, type Padding } from './conv2d.ts';
 
 useTestRuntime();
@@ -18,13 +20,21 @@ interface Case {
   readonly bias?: boolean;
   readonly time?: boolean;
   readonly residual?: boolean;
+  readonly format?: WeightFormat;
 }
 
-function makeWeights(inChannels: number, outChannels: number, kernelSize: number, bias: boolean): ConvWeights {
+function makeWeights(
+  inChannels: number,
+  outChannels: number,
+  kernelSize: number,
+  bias: boolean,
+  format: WeightFormat = 'f16',
+): ConvWeights {
   const oihw = float32ToFloat16(noise(outChannels * inChannels * kernelSize ** 2, 5, 0.5));
   const packed = packConvWeights(oihw, [outChannels, inChannels, kernelSize, kernelSize]);
   return {
-    weight: tensor(packed, [packed.length], 'int32'),
+    weight: frozenTensor(packed, format),
+    format,
     bias: bias ? tensor(noise(outChannels, 6)) : null,
     kernelSize,
     inChannels,
@@ -55,7 +65,7 @@ async function checkConv(c: Case): Promise<void> {
       ...(c.residual ? { residual: input(outShape, 3) } : {}),
     },
     f: ({ x, time, residual }) =>
-      conv2d(x!, makeWeights(inChannels, c.outChannels, c.kernelSize, c.bias ?? false), {
+      conv2d(x!, makeWeights(inChannels, c.outChannels, c.kernelSize, c.bias ?? false, c.format), {
         stride: c.stride,
         padding: c.padding,
         ...(time ? { timeEmbedding: time } : {}),
@@ -95,6 +105,12 @@ describe('conv2d', () => {
     { shape: [1, 5, 6, 16], outChannels: 12, kernelSize: 1, stride: 2, padding: [0, 0, 0, 0] },
     { shape: [1, 3, 3, 12], outChannels: 12, kernelSize: 3, stride: 1, padding: [0, 0, 0, 0] },
   ])('wide: $shape -> $outChannels, kernel $kernelSize, stride $stride, padding $padding', checkConv);
+
+  test.each<Case>([
+    { shape: [1, 5, 6, 36], outChannels: 68, kernelSize: 3, stride: 1, padding: [1, 1, 1, 1], format: 'int8' },
+    { shape: [2, 6, 6, 16], outChannels: 20, kernelSize: 3, stride: 2, padding: [1, 1, 1, 1], format: 'int8' },
+    { shape: [1, 4, 5, 20], outChannels: 6, kernelSize: 3, stride: 1, padding: [1, 1, 1, 1], format: 'int8' },
+  ])('int8 weights: $shape -> $outChannels, stride $stride', checkConv);
 
   test.each<Case>([
     { shape: [1, 6, 7, 3], outChannels: 16, kernelSize: 3, stride: 1, padding: [1, 1, 1, 1], bias: true },
@@ -145,7 +161,7 @@ describe('conv2d', () => {
 
   test('packs torch weights as HWIO with padded channels', () => {
     const oihw = Uint16Array.from({ length: 2 * 3 * 9 }, (_, i) => i + 1);
-    const packed = new Uint16Array(packConvWeights(oihw, [2, 3, 3, 3]).buffer);
+    const packed = packConvWeights(oihw, [2, 3, 3, 3]);
     expect(packed.length).toBe(9 * 4 * 4);
     const at = (ky: number, kx: number, i: number, o: number): number | undefined =>
       packed[((ky * 3 + kx) * 4 + i) * 4 + o];

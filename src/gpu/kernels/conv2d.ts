@@ -16,12 +16,15 @@ import {
   type Tensor,
   type TensorInfo,
 } from '../runtime.ts';
+import { weightWords, type WeightFormat } from '../weightFormat.ts';
 import { cpuWeights } from './packed.ts';
 import { sumRows } from './sumRows.ts';
 
 export interface ConvWeights {
-  /** Packed f16 [kernel, kernel, in, out], both channel counts padded to multiples of 4: see {@link packConvWeights}. */
+  /** Words of `format`: [kernel, kernel, in, out], both channel counts padded to multiples of 4: see {@link packConvWeights}. */
   readonly weight: Tensor;
+  /** f16 if not given. */
+  readonly format?: WeightFormat;
   /** float32 [outChannels]. */
   readonly bias: Tensor | null;
   /** 1 or 3. */
@@ -40,11 +43,11 @@ function padded(channels: number): number {
   return Math.ceil(channels / 4) * 4;
 }
 
-/** f16 weights of torch's layout [out, in, height, width] to what {@link conv2d} reads: HWIO, channels padded with zeros. */
+/** Halves of torch's layout [out, in, height, width] in the order that {@link conv2d} reads: HWIO, channels padded with zeros. */
 export function packConvWeights(
   oihw: Uint16Array,
   [out, inputs, height, width]: readonly [number, number, number, number],
-): Int32Array<ArrayBuffer> {
+): Uint16Array<ArrayBuffer> {
   invariant(oihw.length === out * inputs * height * width, 'packConvWeights: the weights have another size', {
     size: oihw.length,
     out,
@@ -61,10 +64,11 @@ export function packConvWeights(
       }
     }
   }
-  return new Int32Array(hwio.buffer);
+  return hwio;
 }
 
 interface Geometry {
+  readonly format: WeightFormat;
   readonly input: Image;
   readonly output: Image;
   readonly kernelSize: number;
@@ -88,7 +92,7 @@ const run = defineKernel<Inputs, Geometry & { readonly backward: boolean }>({
   name: 'FrozenConv2d',
   webgpu: (
     { source, weight, bias = null, time = null, residual = null },
-    { input, output, kernelSize, stride, padding, backward },
+    { format, input, output, kernelSize, stride, padding, backward },
   ) => {
     const [from, to] = backward ? [output, input] : [input, output];
     const [images, height, width, channels] = to;
@@ -100,7 +104,16 @@ const run = defineKernel<Inputs, Geometry & { readonly backward: boolean }>({
     const constants = { BACKWARD: backward };
     if (channels <= narrowChannels || channels % 4 !== 0) {
       const workgroups = [Math.ceil((images * height * width) / 64), Math.ceil(channels / 4)] as const;
-      dispatch({ shader: narrowShader, label: 'conv2d_narrow', constants, outputs: [y], inputs, uniforms, workgroups });
+      dispatch({
+        shader: narrowShader,
+        label: 'conv2d_narrow',
+        constants,
+        weights: format,
+        outputs: [y],
+        inputs,
+        uniforms,
+        workgroups,
+      });
     } else {
       const parities = backward ? stride : 1;
       const rows = images * Math.ceil(height / parities) * Math.ceil(width / parities);
@@ -109,6 +122,7 @@ const run = defineKernel<Inputs, Geometry & { readonly backward: boolean }>({
         shader: tile + shader,
         label: 'conv2d',
         constants: { ...constants, ALIGNED: aligned },
+        weights: format,
         outputs: [y],
         inputs,
         uniforms,
@@ -118,8 +132,8 @@ const run = defineKernel<Inputs, Geometry & { readonly backward: boolean }>({
     return [y];
   },
   cpu: ({ source, weight, bias, time, residual }, geometry) => {
-    const { input, output, backward } = geometry;
-    const [sources, ws] = [cpuValues(source), cpuWeights(weight)];
+    const { format, input, output, backward } = geometry;
+    const [sources, ws] = [cpuValues(source), cpuWeights(weight, format)];
     const [biases, times, residuals] = [bias, time, residual].map((tensor) => (tensor ? cpuValues(tensor) : null));
     const [inChannels, outChannels] = [input[3], output[3]];
     const sums = new Float64Array((backward ? input : output).reduce((a, b) => a * b, 1));
@@ -179,12 +193,13 @@ export function conv2d(
     readonly residual?: Tensor;
   },
 ): Tensor {
-  const { weight, bias, inChannels, outChannels, kernelSize } = weights;
+  const { weight, format = 'f16', bias, inChannels, outChannels, kernelSize } = weights;
   const { stride, padding, timeEmbedding, residual } = options;
   const [images, height, width, channels] = x.shape as [number, number, number, number];
   const outHeight = Math.floor((height + padding[0] + padding[2] - kernelSize) / stride) + 1;
   const outWidth = Math.floor((width + padding[1] + padding[3] - kernelSize) / stride) + 1;
   const geometry: Geometry = {
+    format,
     input: [images, height, width, inChannels],
     output: [images, outHeight, outWidth, outChannels],
     kernelSize,
@@ -200,8 +215,8 @@ export function conv2d(
     kernelSize,
     padding,
   });
-  const packedSize = (kernelSize * kernelSize * padded(inChannels) * padded(outChannels)) / 2;
-  invariant(weight.size === packedSize, 'conv2d: the weight has another size', { weight: weight.shape, packedSize });
+  const words = weightWords(kernelSize * kernelSize * padded(inChannels) * padded(outChannels), format);
+  invariant(weight.size === words, 'conv2d: the weight has another size', { weight: weight.shape, words });
   if (timeEmbedding) {
     const fits = timeEmbedding.shape.join() === `${images},${outChannels}`;
     invariant(fits, 'conv2d: the time embedding must be [N, outChannels]', {

@@ -1,10 +1,11 @@
 // Plan: output and all gradients against the CPU reference, for rows and features below, at and beyond the 64 x 64 tile;
-// with and without bias, residual and LoRA; groups that share a tile; odd, small and large ranks; so many rows that the
+// with and without bias, residual and LoRA; weights as f16 and int8; groups that share a tile; odd, small and large ranks; so many rows that the
 // gradients of A and B are summed in two stages; and the errors for shapes that cannot work.
 import { tensor } from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
 import { checkOp, noise, packedWeights, useTestRuntime } from '../testing.ts';
 import type { Tensor } from '../runtime.ts';
+import type { WeightFormat } from '../weightFormat.ts';
 import { linear } from './linear.ts';
 
 useTestRuntime();
@@ -15,9 +16,17 @@ interface Case {
   readonly bias?: boolean;
   readonly residual?: boolean;
   readonly lora?: { readonly groups: number; readonly rank: number };
+  readonly format?: WeightFormat;
 }
 
-async function checkLinear({ shape, outFeatures, bias = false, residual = false, lora }: Case): Promise<void> {
+async function checkLinear({
+  shape,
+  outFeatures,
+  bias = false,
+  residual = false,
+  lora,
+  format = 'f16',
+}: Case): Promise<void> {
   const inFeatures = shape.at(-1)!;
   const outShape = [...shape.slice(0, -1), outFeatures];
   const size = (s: readonly number[]): number => s.reduce((a, b) => a * b, 1);
@@ -37,7 +46,8 @@ async function checkLinear({ shape, outFeatures, bias = false, residual = false,
       linear(
         x!,
         {
-          weight: packedWeights(noise(outFeatures * inFeatures, 5, 0.5)),
+          weight: packedWeights(noise(outFeatures * inFeatures, 5, 0.5), format),
+          format,
           bias: bias ? tensor(noise(outFeatures, 6)) : null,
           inFeatures,
           outFeatures,
@@ -73,6 +83,12 @@ describe('linear', () => {
     { shape: [17, 24], outFeatures: 156, residual: true, lora: { groups: 3, rank: 9 } },
     { shape: [19, 16], outFeatures: 28, lora: { groups: 1, rank: 130 } },
   ])('with LoRA: $shape -> $outFeatures, $lora', checkLinear);
+
+  test.each<Case>([
+    { shape: [3, 8], outFeatures: 4, format: 'int8' },
+    { shape: [2, 35, 36], outFeatures: 132, bias: true, residual: true, format: 'int8' },
+    { shape: [70, 96], outFeatures: 120, lora: { groups: 3, rank: 4 }, format: 'int8' },
+  ])('with int8 weights: $shape -> $outFeatures, $lora', checkLinear);
 
   test('rows summed in two stages', async () => {
     await checkLinear({

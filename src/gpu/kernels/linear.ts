@@ -16,12 +16,15 @@ import {
   type Tensor,
   type TensorInfo,
 } from '../runtime.ts';
+import { weightWords, type WeightFormat } from '../weightFormat.ts';
 import { loraDown, loraDownGradient, loraGradientA, loraGradientB, type LoraSizes } from './loraBranch.ts';
 import { cpuWeights } from './packed.ts';
 
 export interface LinearWeights {
-  /** Packed f16, logically [outFeatures, inFeatures], row-major: torch's layout. */
+  /** Words of `format`, logically [outFeatures, inFeatures], row-major: torch's layout. */
   readonly weight: Tensor;
+  /** f16 if not given. */
+  readonly format?: WeightFormat;
   /** float32 [outFeatures]. */
   readonly bias: Tensor | null;
   readonly inFeatures: number;
@@ -39,6 +42,8 @@ export interface LoraBranch {
   readonly groups: number;
 }
 
+type Attributes = LoraSizes & { readonly format: WeightFormat };
+
 type ForwardInputs = {
   readonly x: TensorInfo;
   readonly weight: TensorInfo;
@@ -48,16 +53,17 @@ type ForwardInputs = {
   readonly b?: TensorInfo | null;
 };
 
-const runForward = defineKernel<ForwardInputs, LoraSizes>({
+const runForward = defineKernel<ForwardInputs, Attributes>({
   name: 'Linear',
   webgpu: (
     { x, weight, bias = null, residual = null, t = null, b = null },
-    { rows, inFeatures, outFeatures, groups, rank },
+    { rows, inFeatures, outFeatures, groups, rank, format },
   ) => {
     const y = emptyTensor([...x.shape.slice(0, -1), outFeatures]);
     dispatch({
       shader: tile + forwardShader,
       label: 'linear',
+      weights: format,
       outputs: [y],
       inputs: [x, weight, bias, residual, t, b],
       uniforms: [rows, outFeatures, inFeatures, groups, rank, Number(bias !== null), Number(residual !== null)],
@@ -65,8 +71,8 @@ const runForward = defineKernel<ForwardInputs, LoraSizes>({
     });
     return [y];
   },
-  cpu: ({ x, weight, bias, residual, t, b }, { rows, inFeatures, outFeatures, groups, rank }) => {
-    const [xs, ws] = [cpuValues(x), cpuWeights(weight)];
+  cpu: ({ x, weight, bias, residual, t, b }, { rows, inFeatures, outFeatures, groups, rank, format }) => {
+    const [xs, ws] = [cpuValues(x), cpuWeights(weight, format)];
     const [biases, residuals, ts, bs] = [bias, residual, t, b].map((tensor) => (tensor ? cpuValues(tensor) : null));
     const y = new Float32Array(rows * outFeatures);
     for (let m = 0; m < rows; m++) {
@@ -91,13 +97,14 @@ type BackwardInputs = {
   readonly a?: TensorInfo | null;
 };
 
-const runBackward = defineKernel<BackwardInputs, LoraSizes>({
+const runBackward = defineKernel<BackwardInputs, Attributes>({
   name: 'LinearBackward',
-  webgpu: ({ dy, weight, dt = null, a = null }, { rows, inFeatures, outFeatures, groups, rank }) => {
+  webgpu: ({ dy, weight, dt = null, a = null }, { rows, inFeatures, outFeatures, groups, rank, format }) => {
     const dx = emptyTensor([...dy.shape.slice(0, -1), inFeatures]);
     dispatch({
       shader: tile + backwardShader,
       label: 'linear_backward',
+      weights: format,
       outputs: [dx],
       inputs: [dy, weight, dt, a],
       uniforms: [rows, outFeatures, inFeatures, groups * rank],
@@ -105,8 +112,8 @@ const runBackward = defineKernel<BackwardInputs, LoraSizes>({
     });
     return [dx];
   },
-  cpu: ({ dy, weight, dt, a }, { rows, inFeatures, outFeatures, groups, rank }) => {
-    const [dys, ws] = [cpuValues(dy), cpuWeights(weight)];
+  cpu: ({ dy, weight, dt, a }, { rows, inFeatures, outFeatures, groups, rank, format }) => {
+    const [dys, ws] = [cpuValues(dy), cpuWeights(weight, format)];
     const [dts, as] = [dt, a].map((tensor) => (tensor ? cpuValues(tensor) : null));
     const ranks = groups * rank;
     const dx = new Float32Array(rows * inFeatures);
@@ -133,10 +140,11 @@ export function linear(
   weights: LinearWeights,
   options: { readonly residual?: Tensor; readonly lora?: LoraBranch } = {},
 ): Tensor {
-  const { weight, bias, inFeatures, outFeatures } = weights;
+  const { weight, format = 'f16', bias, inFeatures, outFeatures } = weights;
   const { residual, lora } = options;
   const groups = lora?.groups ?? 1;
-  const sizes: LoraSizes = { rows: x.size / inFeatures, inFeatures, outFeatures, groups, rank: lora?.b.shape[1] ?? 0 };
+  const rank = lora?.b.shape[1] ?? 0;
+  const sizes: Attributes = { rows: x.size / inFeatures, inFeatures, outFeatures, groups, rank, format };
   check(x, weights, sizes, residual, lora);
   return differentiable<Record<string, Tensor>>(
     { x, ...(residual ? { residual } : {}), ...(lora ? { a: lora.a, b: lora.b } : {}) },
@@ -161,7 +169,7 @@ export function linear(
 function check(
   x: Tensor,
   { weight, inFeatures, outFeatures }: LinearWeights,
-  sizes: LoraSizes,
+  sizes: Attributes,
   residual?: Tensor,
   lora?: LoraBranch,
 ): void {
@@ -173,11 +181,15 @@ function check(
     shape: x.shape,
     inFeatures,
   });
-  invariant(weight.size * 2 === inFeatures * outFeatures, 'linear: the weight has another size', {
-    weight: weight.shape,
-    inFeatures,
-    outFeatures,
-  });
+  invariant(
+    weight.size === weightWords(inFeatures * outFeatures, sizes.format),
+    'linear: the weight has another size',
+    {
+      weight: weight.shape,
+      inFeatures,
+      outFeatures,
+    },
+  );
   if (residual) {
     const shape = [...x.shape.slice(0, -1), outFeatures];
     invariant(residual.shape.join() === shape.join(), 'linear: the residual must have the shape of the output', {

@@ -3,6 +3,7 @@
 import { add, mul, tensor } from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
 import { float16ToFloat32 } from '../../core/float16.ts';
+import { frozenTensor } from '../ops.ts';
 import { readTensor } from '../runtime.ts';
 import { checkOp, noise, packedWeights, useTestRuntime } from '../testing.ts';
 import { packConvWeights } from './conv2d.ts';
@@ -37,7 +38,7 @@ test.each(layouts)('%s: split and unpacked again', async (_name, layout) => {
 
 test('unpacking gives what was packed', async () => {
   const bits = Uint16Array.from({ length: 6 * 3 * 9 }, (_, i) => 0x3000 + i * 7);
-  const packed = tensor(packConvWeights(bits, [6, 3, 3, 3]), undefined, 'int32');
+  const packed = frozenTensor(packConvWeights(bits, [6, 3, 3, 3]));
   const values = await readTensor(unpackWeights(packed, { outputs: 6, inputs: 3, taps: 9, conv: true }));
   expect(values).toEqual(float16ToFloat32(bits));
   const matrix = noise(32, 5);
@@ -45,4 +46,17 @@ test('unpacking gives what was packed', async () => {
     unpackWeights(packedWeights(matrix), { outputs: 4, inputs: 8, taps: 1, conv: false }),
   );
   matrix.forEach((value, i) => expect(unpacked[i]).toBeCloseTo(value, 2));
+});
+
+test('int8 weights unpack to what the kernels read', async () => {
+  const matrix = noise(96, 5);
+  const layout = { outputs: 8, inputs: 12, taps: 1, conv: false, format: 'int8' } as const;
+  await checkOp({
+    inputs: {},
+    f: () => unpackWeights(packedWeights(matrix, 'int8'), layout),
+    atol: 2e-7,
+    gradientAtol: null,
+  });
+  const unpacked = await readTensor(unpackWeights(packedWeights(matrix, 'int8'), layout));
+  matrix.forEach((value, i) => expect(Math.abs(unpacked[i]! - value)).toBeLessThan(1 / 200));
 });

@@ -7,6 +7,7 @@ import unpackShader from '../../../shaders/unpack_weights.wgsl?raw';
 import { float16ToFloat32, float32ToFloat16 } from '../../core/float16.ts';
 import { cpuTensor, cpuValues, defineKernel, dispatch, emptyTensor, type Tensor, type TensorInfo } from '../runtime.ts';
 import { flatGrid } from './grid.ts';
+import type { WeightFormat } from '../weightFormat.ts';
 import { cpuWeights } from './packed.ts';
 
 /** How a layer's weights lie: `conv` as packConvWeights has them, else [outputs, inputs] row-major. */
@@ -16,6 +17,8 @@ export interface WeightLayout {
   /** Kernel height times width. */
   readonly taps: number;
   readonly conv: boolean;
+  /** How the numbers are stored; f16 if not given. What {@link splitWeights} makes is always f16. */
+  readonly format?: WeightFormat;
 }
 
 /** What the second part of a weight counts. */
@@ -47,13 +50,14 @@ function* positions({ outputs, inputs, taps, conv }: WeightLayout): Generator<nu
 const runUnpack = defineKernel<{ weight: TensorInfo }, WeightLayout>({
   name: 'UnpackWeights',
   webgpu: ({ weight }, layout) => {
-    const { outputs, inputs, taps, conv } = layout;
+    const { outputs, inputs, taps, conv, format = 'f16' } = layout;
     const size = outputs * inputs * taps;
     const values = emptyTensor([outputs, inputs * taps]);
     dispatch({
       shader: unpackShader,
       label: 'unpack_weights',
       constants: { CONV: conv },
+      weights: format,
       outputs: [values],
       inputs: [weight],
       uniforms: [size, ...uniformsOf(layout)],
@@ -62,8 +66,8 @@ const runUnpack = defineKernel<{ weight: TensorInfo }, WeightLayout>({
     return [values];
   },
   cpu: ({ weight }, layout) => {
-    const halves = cpuWeights(weight);
-    const values = Float32Array.from(positions(layout), (p) => halves[p]!);
+    const stored = cpuWeights(weight, layout.format ?? 'f16');
+    const values = Float32Array.from(positions(layout), (p) => stored[p]!);
     return [cpuTensor([layout.outputs, layout.inputs * layout.taps], values)];
   },
 });

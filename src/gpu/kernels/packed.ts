@@ -1,8 +1,7 @@
-import { float16ToFloat32 } from '../../core/float16.ts';
 import { cpuValues, type TensorInfo } from '../runtime.ts';
+import { readWeights, type WeightFormat } from '../weightFormat.ts';
 
-/** What a CPU reference sees of frozen weights: the f16 pairs of an int32 tensor as floats. */
-export function cpuWeights(tensor: TensorInfo): Float32Array {
-  const pairs = cpuValues(tensor);
-  return float16ToFloat32(new Uint16Array(pairs.buffer as ArrayBuffer, pairs.byteOffset, pairs.length * 2));
+/** What a CPU reference sees of frozen weights: the words of an int32 tensor as floats. */
+export function cpuWeights(tensor: TensorInfo, format: WeightFormat): Float32Array {
+  return readWeights(cpuValues(tensor) as Int32Array, format);
 }
