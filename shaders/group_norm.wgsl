@@ -1,5 +1,6 @@
 // Second half of GroupNorm: merges the chunks' statistics and writes y = (x - mean) * scale * gamma + beta, where SILU times
-// its sigmoid. A workgroup takes `span` pixels of a block of columns (see group_norm_statistics.wgsl).
+// its sigmoid. A workgroup takes `span` pixels of a block of columns (see group_norm_statistics.wgsl). Where GIVEN the statistics are
+// there already, from group_norm_accumulate.wgsl, and x is one band of what they are of.
 struct Params {
   pixels: u32,   // P
   chunk: u32,    // pixels in a chunk
@@ -18,7 +19,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read> x: array<vec4f>;
 @group(0) @binding(3) var<storage, read> gamma: array<vec4f>;
 @group(0) @binding(4) var<storage, read> beta: array<vec4f>;
-@group(0) @binding(5) var<storage, read> partial: array<vec2f>; // [N, groups, chunks]
+@group(0) @binding(5) var<storage, read> partial: array<vec2f>; // [N, groups, chunks]; where GIVEN [N, groups]: mean and scale
 @group(0) @binding(6) var<uniform> params: Params;
 
 const THREADS = 128u;
@@ -54,7 +55,8 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) threa
   let groups = columns * 4u / channels; // of the block
   for (var group = thread; group < groups; group += THREADS) {
     let at = sample * params.groups + id.y * groups + group;
-    let stats = merge(at * params.chunks);
+    var stats: vec2f;
+    if (GIVEN) { stats = partial[at]; } else { stats = merge(at * params.chunks); }
     merged[group] = stats;
     if (id.x == 0u) { statistics[at] = stats; }
   }
@@ -68,7 +70,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) threa
   var scale: vec4f;
   for (var i = 0u; i < 4u; i++) {
     let stats = merged[(column * 4u + i) / channels];
-    shift[i] = origin(sample, column4 * 4u + i);
+    shift[i] = select(origin(sample, column4 * 4u + i), 0.0, GIVEN);
     mean[i] = stats.x;
     scale[i] = stats.y;
   }

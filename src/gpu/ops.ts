@@ -26,6 +26,7 @@ export { upsampleNearest2x } from './kernels/upsample.ts';
 export { meanSquaredError } from './kernels/mse.ts';
 export { adamwStep, createAdamState, disposeAdamState, type AdamState } from './kernels/adamw.ts';
 export { groupNorm } from './kernels/groupNorm.ts';
+export { groupNormGiven, groupNormStatistics } from './kernels/groupNormBands.ts';
 export { layerNorm } from './kernels/layerNorm.ts';
 export { geglu } from './kernels/geglu.ts';
 export { quickGelu, silu } from './kernels/swish.ts';
@@ -76,6 +77,17 @@ export function reshape(x: Tensor, shape: readonly number[]): Tensor {
 /** Joins along the last axis (channels). */
 export function concatChannels(xs: readonly Tensor[]): Tensor {
   return tfConcat([...xs], -1);
+}
+
+/** Rows `from` .. `from + count` of x [N, H, W, C]. */
+export function sliceRows(x: Tensor, from: number, count: number): Tensor {
+  const [n = 0, , width = 0, channels = 0] = x.shape;
+  return tfSlice(x, [0, from, 0, 0], [n, count, width, channels]);
+}
+
+/** Puts pictures [N, H, W, C] of equal width below each other. */
+export function concatRows(xs: readonly Tensor[]): Tensor {
+  return tfConcat([...xs], 1);
 }
 
 /**

@@ -1,10 +1,23 @@
 /**
  * AutoencoderKL (Kingma & Welling 2014; Rombach et al. 2022), driven by config.json. Images are NHWC in [-1, 1]; latents are
- * NHWC and unscaled: whoever stores or denoises them multiplies by `scalingFactor`.
+ * NHWC and unscaled: whoever stores or denoises them multiplies by `scalingFactor`. Pictures whose activations are large go through in
+ * bands of rows (nn/bands.ts), with the same numbers.
  */
 import { defined } from '../core/invariant.ts';
-import { readTensor, reshape, selfAttention, tensor, tidy, upsampleNearest2x, type Tensor } from '../gpu/ops.ts';
+import {
+  concatRows,
+  readTensor,
+  reshape,
+  selfAttention,
+  sliceRows,
+  tensor,
+  tidy,
+  trimMemory,
+  upsampleNearest2x,
+  type Tensor,
+} from '../gpu/ops.ts';
 import { runtime } from '../gpu/runtime.ts';
+import { convolveBands, cutBands, joinBands, mapBands, normAndConvolve, type Bands } from '../nn/bands.ts';
 import type { Conv2d } from '../nn/conv2d.ts';
 import type { Linear } from '../nn/linear.ts';
 import type { GroupNorm } from '../nn/norms.ts';
@@ -156,7 +169,7 @@ export interface LatentMoments {
   readonly shape: readonly [n: number, h: number, w: number, c: number];
 }
 
-/** `tiled`: in tiles of the size that the VAE was trained on, although the whole may fit. */
+/** `tiled`: in overlapping tiles of the size that the VAE was trained on: other numbers than the whole gives, but memory for one tile only. */
 export interface TileOptions {
   readonly tiled?: boolean;
 }
@@ -164,6 +177,8 @@ export interface TileOptions {
 export class AutoencoderKL {
   /** Set by the oracle only: called with intermediate values under diffusers' module names. The tensor is only lent. */
   tap: ((name: string, value: Tensor) => void) | undefined;
+  /** Larger activations are cut into bands of at most so much, of which a few at a time are there beside the picture itself. */
+  bandBytes = 24 * 2 ** 20;
 
   private constructor(
     readonly config: VaeConfig,
@@ -212,17 +227,16 @@ export class AutoencoderKL {
     return 2 ** (this.config.blockOutChannels.length - 1);
   }
 
-  /** Encodes images [n, H, W, inChannels] in [-1, 1]; H and W must be multiples of {@link factor}. In tiles if need be. */
+  /** Encodes images [n, H, W, inChannels] in [-1, 1]; H and W must be multiples of {@link factor}. */
   async encode(
     images: Float32Array,
     [n, height, width]: readonly [number, number, number],
     { tiled = false }: TileOptions = {},
   ): Promise<LatentMoments> {
-    const { latentChannels, inChannels } = this.config;
+    const { latentChannels, inChannels, sampleSize } = this.config;
     const plane: Plane = { data: images, n, height, width, channels: inChannels };
-    const result = await inTiles(plane, this.tileSide(tiled), 1 / this.factor, 2 * latentChannels, (tile) =>
-      this.onGpu(tile, (x) => this.encodeTile(x)),
-    );
+    const side = tiled ? sampleSize : Infinity;
+    const result = await inTiles(plane, side, 1 / this.factor, 2 * latentChannels, (tile) => this.encodeTile(tile));
     const count = result.data.length / 2;
     const mean = new Float32Array(count);
     const logvar = new Float32Array(count);
@@ -240,61 +254,130 @@ export class AutoencoderKL {
     [n, height, width]: readonly [number, number, number],
     { tiled = false }: TileOptions = {},
   ): Promise<Float32Array> {
-    const { latentChannels, outChannels } = this.config;
+    const { latentChannels, outChannels, sampleSize } = this.config;
     const plane: Plane = { data: latents, n, height, width, channels: latentChannels };
-    const side = Math.max(1, Math.floor(this.tileSide(tiled) / this.factor));
-    const result = await inTiles(plane, side, this.factor, outChannels, (tile) =>
-      this.onGpu(tile, (x) => this.decodeTile(x)),
-    );
+    const side = tiled ? Math.max(1, Math.floor(sampleSize / this.factor)) : Infinity;
+    const result = await inTiles(plane, side, this.factor, outChannels, (tile) => this.decodeTile(tile));
     return result.data;
   }
 
-  /**
-   * The longest side, in image pixels, of a square whose largest activation still fits one binding: the widest tensor at full
-   * size has as many channels as the second level. A multiple of 64.
-   */
-  private tileSide(tiled: boolean): number {
-    const [first = 0, second = first] = this.config.blockOutChannels;
-    const bytesPerPixel = Math.max(first, second) * 4;
-    const pixels = runtime().device.limits.maxStorageBufferBindingSize / bytesPerPixel;
-    const fitting = Math.max(64, Math.floor(Math.sqrt(pixels) / 64) * 64);
-    return tiled ? Math.min(fitting, this.config.sampleSize) : fitting;
-  }
-
-  private async onGpu(tile: Plane, f: (x: Tensor) => Tensor): Promise<Float32Array> {
-    const x = tensor(tile.data, [tile.n, tile.height, tile.width, tile.channels]);
-    const y = tidy(() => f(x));
-    x.dispose();
-    const values = await readTensor(y);
-    y.dispose();
+  private async encodeTile({ data, n, height, width, channels }: Plane): Promise<Float32Array> {
+    const encoder = defined(this.encoder, 'the VAE encoder');
+    const rows = this.latentRows(n, width) * this.factor;
+    let bands = convolveBands(cutPicture(data, [n, height, width, channels], rows), encoder.convIn);
+    for (const { resnets, resample } of encoder.levels) {
+      for (const resnet of resnets) bands = resnet.forwardBands(bands);
+      if (resample) bands = halve(bands, resample);
+    }
+    const whole = joinBands(bands);
+    const moments = tidy(() => {
+      const h = encoder.normOut.forward(runMid(encoder.mid, whole), { silu: true });
+      return encoder.quantConv.forward(encoder.convOut.forward(h));
+    });
+    whole.dispose();
+    const values = await readTensor(moments);
+    moments.dispose();
+    // What the pool keeps has sizes that no other work uses.
+    if (bands.length > 1) trimMemory();
     return values;
   }
 
-  private encodeTile(x: Tensor): Tensor {
-    const encoder = defined(this.encoder, 'the VAE encoder');
-    let h = encoder.convIn.forward(x);
-    for (const level of encoder.levels) {
-      for (const resnet of level.resnets) h = resnet.forward(h);
-      // diffusers pads right and bottom only here.
-      if (level.resample) h = level.resample.forward(h, { stride: 2, padding: [0, 0, 1, 1] });
+  private async decodeTile({ data, n, height, width, channels }: Plane): Promise<Float32Array> {
+    const decoder = defined(this.decoder, 'the VAE decoder');
+    const { factor } = this;
+    const rows = this.latentRows(n, width * factor);
+    if (rows < height) trimMemory();
+    const z = tensor(data, [n, height, width, channels]);
+    const first = tidy(() => this.decodeMid(decoder, z));
+    z.dispose();
+    let bands = cutBands(first, rows);
+    for (const [i, { resnets, resample }] of decoder.levels.entries()) {
+      for (const resnet of resnets) bands = resnet.forwardBands(bands);
+      if (resample) bands = double(bands, resample);
+      this.tapBands(`decoder.up_blocks.${i}`, bands);
     }
-    h = runMid(encoder.mid, h);
-    return encoder.quantConv.forward(encoder.convOut.forward(encoder.normOut.forward(h, { silu: true })));
+    bands = normAndConvolve(bands, decoder.normOut, decoder.convOut);
+    const picture = await pastePicture(bands, [n, height * factor, width * factor, this.config.outChannels]);
+    if (bands.length > 1) trimMemory();
+    return picture;
   }
 
-  private decodeTile(z: Tensor): Tensor {
-    const decoder = defined(this.decoder, 'the VAE decoder');
+  /**
+   * Rows of latents to a band, so that a band of the widest tensor (at full size it has as many channels as the second level),
+   * with two rows above and below (as many as doubling makes of a neighbour's one), stays small and fits one binding.
+   */
+  private latentRows(n: number, imageWidth: number): number {
+    const [first = 0, second = first] = this.config.blockOutChannels;
+    const bytesPerRow = n * imageWidth * Math.max(first, second) * 4;
+    const limit = Math.min(this.bandBytes, runtime().device.limits.maxStorageBufferBindingSize);
+    return Math.max(1, Math.floor((limit / bytesPerRow - 4) / this.factor));
+  }
+
+  private decodeMid(decoder: Decoder, z: Tensor): Tensor {
     const unquantised = decoder.postQuantConv.forward(z);
     this.tap?.('post_quant_conv', unquantised);
     const first = decoder.convIn.forward(unquantised);
     this.tap?.('decoder.conv_in', first);
-    let h = runMid(decoder.mid, first, this.tap && ((value) => this.tap?.('decoder.mid_block.attentions.0', value)));
+    const h = runMid(decoder.mid, first, this.tap && ((value) => this.tap?.('decoder.mid_block.attentions.0', value)));
     this.tap?.('decoder.mid_block', h);
-    for (const [i, level] of decoder.levels.entries()) {
-      for (const resnet of level.resnets) h = resnet.forward(h);
-      if (level.resample) h = level.resample.forward(upsampleNearest2x(h));
-      this.tap?.(`decoder.up_blocks.${i}`, h);
-    }
-    return decoder.convOut.forward(decoder.normOut.forward(h, { silu: true }));
+    return h;
   }
+
+  private tapBands(name: string, bands: Bands): void {
+    if (this.tap) tidy(() => this.tap?.(name, concatRows(bands)));
+  }
+}
+
+/** Halves the sides. diffusers pads right and bottom only here. */
+function halve(bands: Bands, conv: Conv2d): Bands {
+  return mapBands(bands, { top: 0, bottom: 1 }, (rows, { bottom }) =>
+    conv.forward(rows, { stride: 2, padding: [0, 0, bottom, 1] }),
+  );
+}
+
+/** Doubles the sides, then convolves. */
+function double(bands: Bands, conv: Conv2d): Bands {
+  return mapBands(bands, { top: 1, bottom: 1 }, (rows, { top, bottom }) => {
+    // A neighbour's row became two, of which the convolution sees one.
+    const doubled = upsampleNearest2x(rows);
+    const [above, below] = [1 - top, 1 - bottom];
+    const height = doubled.shape[1]! - above - below;
+    const seen = height === doubled.shape[1] ? doubled : sliceRows(doubled, above, height);
+    return conv.forward(seen, { padding: [top, 1, bottom, 1] });
+  });
+}
+
+type Shape = readonly [n: number, height: number, width: number, channels: number];
+
+/** Bands of `rows` rows of a picture on the CPU. */
+function cutPicture(data: Float32Array, [n, height, width, channels]: Shape, rows: number): Bands {
+  const bands: Tensor[] = [];
+  for (let y = 0; y < height; y += rows) {
+    const own = Math.min(rows, height - y);
+    const size = own * width * channels;
+    const band = new Float32Array(n * size);
+    for (let i = 0; i < n; i++) {
+      const from = (i * height + y) * width * channels;
+      band.set(data.subarray(from, from + size), i * size);
+    }
+    bands.push(tensor(band, [n, own, width, channels]));
+  }
+  return bands;
+}
+
+/** The picture of the bands on the CPU. Takes them over. */
+async function pastePicture(bands: Bands, [n, height, width, channels]: Shape): Promise<Float32Array> {
+  const data = new Float32Array(n * height * width * channels);
+  let y = 0;
+  for (const band of bands) {
+    const own = band.shape[1]!;
+    const values = await readTensor(band);
+    band.dispose();
+    const size = own * width * channels;
+    for (let i = 0; i < n; i++) {
+      data.set(values.subarray(i * size, (i + 1) * size), (i * height + y) * width * channels);
+    }
+    y += own;
+  }
+  return data;
 }

@@ -3,10 +3,10 @@ import { groupNorm, layerNorm, type Tensor } from '../gpu/ops.ts';
 /** GroupNorm with frozen affine parameters, optionally followed by SiLU in the same kernel. */
 export class GroupNorm {
   constructor(
-    private readonly gamma: Tensor,
-    private readonly beta: Tensor,
-    private readonly groups: number,
-    private readonly epsilon: number,
+    readonly gamma: Tensor,
+    readonly beta: Tensor,
+    readonly groups: number,
+    readonly epsilon: number,
   ) {}
 
   /** x: [N, ..., C] of the same shape out. */

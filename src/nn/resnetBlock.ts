@@ -1,4 +1,5 @@
-import type { Tensor } from '../gpu/ops.ts';
+import { keep, type Tensor } from '../gpu/ops.ts';
+import { normAndConvolve, type Bands } from './bands.ts';
 import type { Conv2d } from './conv2d.ts';
 import type { Linear } from './linear.ts';
 import type { GroupNorm } from './norms.ts';
@@ -43,5 +44,16 @@ export class ResnetBlock {
     const hidden = this.conv1.forward(this.norm1.forward(x, { silu: true }), timeEmbedding ? { timeEmbedding } : {});
     const residual = this.shortcut ? this.shortcut.forward(x) : x;
     return this.conv2.forward(this.norm2.forward(hidden, { silu: true }), { residual });
+  }
+
+  /** The same without a time embedding for a picture in bands, which it takes over. */
+  forwardBands(x: Bands): Bands {
+    const { shortcut } = this;
+    const residual: Tensor[] = [];
+    const hidden = normAndConvolve(x, this.norm1, this.conv1, {
+      lend: !shortcut,
+      onBand: (band) => residual.push(shortcut ? keep(shortcut.forward(band)) : band),
+    });
+    return normAndConvolve(hidden, this.norm2, this.conv2, { residual });
   }
 }

@@ -48,7 +48,7 @@ const forward = defineKernel<{ x: TensorInfo; gamma: TensorInfo; beta: TensorInf
     dispatch({
       shader: forwardShader,
       label: 'group_norm',
-      constants: { SILU: options.silu },
+      constants: { SILU: options.silu, GIVEN: false },
       outputs: [y, statistics],
       inputs: [x, gamma, beta, partial],
       uniforms: [...s.uniforms, s.span, { f32: options.epsilon }],
@@ -171,14 +171,14 @@ export function groupNorm(x: Tensor, gamma: Tensor, beta: Tensor, options: Group
   );
 }
 
-interface Sizes {
+export interface Sizes {
   readonly samples: number;
   readonly pixels: number;
   readonly channels: number;
   readonly groups: number;
 }
 
-function sizes(x: TensorInfo, { groups }: GroupNormOptions): Sizes {
+export function sizes(x: TensorInfo, { groups }: GroupNormOptions): Sizes {
   const samples = x.shape[0] ?? 0;
   const channels = x.shape.at(-1) ?? 0;
   invariant(
@@ -192,7 +192,7 @@ function sizes(x: TensorInfo, { groups }: GroupNormOptions): Sizes {
   return { samples, pixels: x.shape.slice(1, -1).reduce((a, b) => a * b, 1), channels, groups };
 }
 
-interface Split extends Sizes {
+export interface Split extends Sizes {
   /** Pixels per workgroup in the second dispatch. */
   readonly span: number;
   readonly chunks: number;
@@ -208,7 +208,7 @@ const mostColumns = 32;
 const mostChunks = 64;
 const pixelsPerThread = 16;
 
-function split(x: TensorInfo, options: GroupNormOptions): Split {
+export function split(x: TensorInfo, options: GroupNormOptions): Split {
   const s = sizes(x, options);
   const columns4 = s.channels / 4;
   const perGroup = s.channels / s.groups;
@@ -235,7 +235,7 @@ function split(x: TensorInfo, options: GroupNormOptions): Split {
 }
 
 /** The `count` values of one group of one sample: `at(i)` is where the i-th lies. */
-function walk(
+export function walk(
   index: number,
   { pixels, channels, groups }: Omit<Sizes, 'samples'>,
 ): { readonly at: (i: number) => number; readonly count: number } {
@@ -244,7 +244,7 @@ function walk(
   return { at: (i) => first + Math.floor(i / perGroup) * channels + (i % perGroup), count: pixels * perGroup };
 }
 
-function average(count: number, f: (i: number) => number): number {
+export function average(count: number, f: (i: number) => number): number {
   let sum = 0;
   for (let i = 0; i < count; i++) sum += f(i);
   return sum / count;
