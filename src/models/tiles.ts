@@ -1,6 +1,6 @@
 /**
  * Running a size-changing network over overlapping tiles and blending them, as diffusers' `tiled_encode` and `tiled_decode`
- * do: a quarter of each tile overlaps the next and fades linearly. Used where a whole image would not fit a GPU binding.
+ * do: a quarter of each tile overlaps the next and fades linearly. Used where it is asked for, as it gives other numbers than the whole.
  */
 
 /** n images of height x width x channels, NHWC. */
