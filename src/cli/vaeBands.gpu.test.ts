@@ -1,10 +1,9 @@
 // Plan: a picture that goes through encoder and decoder in bands comes out as in one piece, for bands of equal and unequal height and
 // several pictures; no buffer is larger than a band may be; nothing leaks.
-import { memory } from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { folderTree } from './nodeFiles.ts';
 import { runtime } from '../gpu/runtime.ts';
-import { trimMemory } from '../gpu/ops.ts';
+import { tensorCount, trimMemory } from '../gpu/ops.ts';
 import { expectClose, noise, useTestRuntime } from '../gpu/testing.ts';
 import { openDiffusionModel } from '../models/repository.ts';
 import type { AutoencoderKL } from '../models/vae.ts';
@@ -33,10 +32,10 @@ async function both<T>(bandBytes: number, f: () => Promise<T>): Promise<{ whole:
     return createBuffer(descriptor);
   };
   vae.bandBytes = bandBytes;
-  const before = memory().numTensors;
+  const before = tensorCount();
   try {
     const banded = await f();
-    expect(memory().numTensors).toBe(before);
+    expect(tensorCount()).toBe(before);
     return { whole, banded, largest };
   } finally {
     vae.bandBytes = normal;
