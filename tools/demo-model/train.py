@@ -10,15 +10,18 @@ OUT/unet.pt; `export.py` makes the diffusers folder of them.
 import argparse
 import json
 import math
+import multiprocessing
 import random
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 
 from model import SCHEDULE, AutoencoderKL, ClipText, UNet, alphas_cumprod
+from muon import MuonAdamW, share
 from tokenizer import Tokenizer
 
 
@@ -206,80 +209,127 @@ def fidelity(decoded, indices, names, drawings):
     return same / len(indices), noun_too / len(indices)
 
 
-def train_unet(args):
+def timesteps(size):
+    """Evenly spread over the schedule, the noisier half twice as often: there a name alone has to tell what to draw."""
+    u = (torch.arange(size) + torch.rand(size)) / size
+    u = u[torch.randperm(size)]
+    noisier = torch.rand(size) < 0.33
+    top = SCHEDULE["num_train_timesteps"]
+    return torch.where(noisier, top // 2 + u * (top // 2), u * top).long()
+
+
+def train_unet(args, rank=0):
+    """On `args.ranks` processes of one thread each, which share their gradients: on a busy machine threads would wait for each other."""
+    torch.set_num_threads(1 if args.ranks > 1 else args.threads)
+    torch.manual_seed(args.seed * 100 + rank)
+    random.seed(args.seed * 100 + rank)
+    if args.ranks > 1:
+        dist.init_process_group("gloo", f"file://{(args.out / 'ranks').resolve()}", rank=rank, world_size=args.ranks)
     names, rgba = load_drawings(args.data)
     drawings = on_background(rgba, torch.ones(len(rgba), 3))
     vae = AutoencoderKL()
     vae.load_state_dict(torch.load(args.out / "vae.pt"))
     latents, scaling = cache_latents(vae, drawings)
-    latents = latents * scaling
     tokenizer = Tokenizer(args.tokenizer)
     unet = UNet()
     text = ClipText(len(tokenizer.vocab))
-    print(f"unet {count(unet)} text {count(text)} vae {count(vae)} parameters, scaling factor {scaling:.5f}", flush=True)
-    modules, seen = [unet, text], 0
+    say = print if rank == 0 else lambda *_, **__: None
+    say(f"unet {count(unet)} text {count(text)} vae {count(vae)} parameters, scaling factor {scaling:.5f}", flush=True)
+    modules, seen, step, before = [unet, text], 0, 0, 0
     if args.resume:
         start = torch.load(args.resume)
         unet.load_state_dict(start["unet"])
         text.load_state_dict(start["text"])
-        seen = start["images"]
+        seen, step, before, scaling = start["images"], start["steps"], start.get("minutes", 0), start["scaling"]
+    latents = latents * scaling
     unet = unet.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(
-        [p for m in modules for p in m.parameters()], lr=1e-3, betas=(0.9, 0.99), weight_decay=1e-3, fused=True
-    )
-    ema, clock, step, losses = Ema(modules, 0.999), Clock(args.minutes), 0, []
+    if args.ranks > 1:
+        for p in parameters_of(modules):
+            dist.broadcast(p.data, 0)
+    optimizer = MuonAdamW(modules)
+    ema, clock, losses = Ema(modules, 0.998), Clock(args.minutes), []
     acp = alphas_cumprod()
-    probe = torch.randperm(len(names), generator=torch.Generator().manual_seed(1))[:48].tolist()
+    probe = torch.randperm(len(names), generator=torch.Generator().manual_seed(1))[:96].tolist()
+    size = args.batch // args.ranks
 
     def save():
         torch.save(
-            dict(unet=unet.state_dict(), text=text.state_dict(), scaling=scaling, steps=step, batch=args.batch, images=seen),
+            dict(
+                unet=unet.state_dict(), text=text.state_dict(), scaling=scaling, steps=step, batch=args.batch, images=seen,
+                minutes=before + clock.share() * args.minutes,
+            ),
             args.out / "unet.tmp",
-        )
+        )  # fmt: skip
         (args.out / "unet.tmp").rename(args.out / "unet.pt")
 
-    order = []
-    while clock.share() < 1:
-        for group in optimizer.param_groups:
-            group["lr"] = clock.rate(args.lr)
+    # Every rank draws the same order and takes its part.
+    orders, order = torch.Generator().manual_seed(args.seed + seen), []
+    while True:
+        # The first rank's clock counts, lest one stops and the other waits for it.
+        share_done = torch.tensor([clock.share(), clock.rate(1.0)])
+        if args.ranks > 1:
+            dist.broadcast(share_done, 0)
+        done, rate = share_done.tolist()
+        if done >= 1:
+            break
         if len(order) < args.batch:
-            order = torch.randperm(len(names)).tolist() + order
-        batch, order = order[-args.batch :], order[: -args.batch]
+            order = torch.randperm(len(names), generator=orders).tolist() + order
+        batch, order = order[-args.batch :][rank :: args.ranks], order[: -args.batch]
         x = latents[batch]
-        t = torch.randint(SCHEDULE["num_train_timesteps"], (args.batch,))
+        t = timesteps(size)
         noise = torch.randn_like(x)
         a = acp[t][:, None, None, None]
         noisy = (a.sqrt() * x + (1 - a).sqrt() * noise).contiguous(memory_format=torch.channels_last)
-        ids = tokenizer.batch(["" if random.random() < 0.1 else caption(names[i]) for i in batch])
-        with torch.autocast("cpu", torch.bfloat16):
-            predicted = unet(noisy, t, text(ids)).float()
+        # Nothing but the end of text stands behind the first two dozen tokens. They are left out most of the time, and in the end never.
+        length = 77 if done > 0.85 or random.random() < 0.15 else 24
+        ids = tokenizer.batch(["" if random.random() < 0.1 else caption(names[i]) for i in batch])[:, :length]
+        predicted = unet(noisy, t, text(ids))
         # Epsilon's error times `weight` is the clean picture's error times the signal-to-noise ratio, held within bounds: above
         # as in min-SNR (Hang et al. 2023), for the low noise levels would else take most of the gradient; below because it is
         # in the high ones that a name alone has to tell what to draw.
         snr = acp[t] / (1 - acp[t])
         weight = snr.clamp(0.25, 4) / snr
-        each = ((predicted - noise) ** 2).mean((1, 2, 3))
-        optimizer.zero_grad()
-        (weight * each).mean().backward()
-        torch.nn.utils.clip_grad_norm_([p for m in modules for p in m.parameters()], 1.0)
-        optimizer.step()
+        loss = (weight * ((predicted - noise) ** 2).mean((1, 2, 3))).mean()
+        for p in parameters_of(modules):
+            p.grad = None
+        loss.backward()
+        if args.ranks > 1:
+            share([p.grad for p in parameters_of(modules)], args.ranks)
+        torch.nn.utils.clip_grad_norm_(parameters_of(modules), 1.0)
+        optimizer.step(args.lr * rate, args.muon * rate)
         ema.update()
         step, seen = step + 1, seen + args.batch
-        losses.append(float((weight * each).mean().detach()))
+        losses.append(float(loss.detach()))
         if clock.every(60):
-            print(f"unet {clock.share():.3f} step {step} images {seen} loss {sum(losses[-200:]) / len(losses[-200:]):.5f}", flush=True)
-        if clock.time_to_save(args.report):
+            say(f"unet {done:.3f} step {step} images {seen} loss {sum(losses[-200:]) / len(losses[-200:]):.5f}", flush=True)
+        if rank == 0 and clock.time_to_save(args.report):
             ema.swap()
             save()
-            with torch.autocast("cpu", torch.bfloat16):
-                z = sample(unet, text, tokenizer, [names[i] for i in probe])
+            z = sample(unet, text, tokenizer, [names[i] for i in probe], args.guidance)
+            with torch.no_grad():
                 pictures = vae.decode(z / scaling).float()
             print("unet fidelity same %.2f, noun %.2f" % fidelity(pictures, probe, names, drawings), flush=True)
-            grid(pictures[:32], args.out / "samples.png")
+            grid(pictures[:48], args.out / "samples.png")
             ema.swap()
     ema.swap()
-    save()
-    print(f"unet done: {step} steps")
+    if rank == 0:
+        save()
+    say(f"unet done: {step} steps")
+
+
+def parameters_of(modules):
+    return [p for m in modules for p in m.parameters()]
+
+
+def train_unet_on_ranks(args):
+    if args.ranks == 1:
+        return train_unet(args)
+    (args.out / "ranks").unlink(missing_ok=True)
+    context = multiprocessing.get_context("spawn")
+    others = [context.Process(target=train_unet, args=(args, rank), daemon=True) for rank in range(1, args.ranks)]
+    for other in others:
+        other.start()
+    train_unet(args)
 
 
 def grid(pictures, path):
@@ -302,14 +352,18 @@ if __name__ == "__main__":
     parser.add_argument("--tokenizer", type=Path, help="vocab.json and merges.txt of the demo model (unet only)")
     parser.add_argument("--minutes", type=float, required=True)
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--lr", type=float, default=1e-3, help="of AdamW: embeddings, biases, norms, outermost layers (unet only)")
+    parser.add_argument("--muon", type=float, default=0.02, help="learning rate of Muon: all other matrices (unet only)")
+    parser.add_argument("--guidance", type=float, default=5, help="of the samples on the way (unet only)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--ranks", type=int, default=1, help="processes of one thread each (unet only)")
     parser.add_argument("--kl", type=float, default=1e-5)
     parser.add_argument("--resume", type=Path, help="a unet.pt to go on from (unet only)")
     parser.add_argument("--report", type=float, default=8, help="minutes between saved weights and samples")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    torch.manual_seed(0)
-    random.seed(0)
+    torch.manual_seed(args.seed)
+    random.seed(args.seed)
     args.out.mkdir(parents=True, exist_ok=True)
-    dict(vae=train_vae, unet=train_unet)[args.stage](args)
+    dict(vae=train_vae, unet=train_unet_on_ranks)[args.stage](args)
