@@ -1,9 +1,10 @@
-"""Softmax attention for narrow heads: attention.c where it has been compiled (see there), plain torch elsewhere."""
+"""Softmax attention: attention.c on a CPU where it has been compiled (see there), torch's fused kernel on a GPU, plain torch elsewhere."""
 import ctypes
 import math
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 
 _path = Path(__file__).parent / "libattention.so"
 _library = ctypes.CDLL(str(_path)) if _path.exists() else None
@@ -43,5 +44,8 @@ def _plain(q, k, v, heads, causal):
 
 def attend(q, k, v, heads=1, causal=False):
     """softmax(q k^T / sqrt(d)) v for q [n, tq, heads * d], k and v [n, tk, heads * d]; the result is like q."""
+    if q.is_cuda:
+        q, k, v = (t.unflatten(-1, (heads, -1)).transpose(1, 2) for t in (q, k, v))
+        return F.scaled_dot_product_attention(q, k, v, is_causal=causal).transpose(1, 2).flatten(2)
     fits = k.shape[1] <= 1024 and q.shape[-1] // heads <= 64
     return _Compiled.apply(q, k, v, heads, causal) if _library and fits else _plain(q, k, v, heads, causal)

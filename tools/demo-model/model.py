@@ -127,12 +127,12 @@ class Transformer2D(nn.Module):
 class Block(nn.Module):
     """A level on the way down or up: resnets, each with a transformer where `attention`, then a change of size."""
 
-    def __init__(self, pairs, attention, resample, time):
+    def __init__(self, config, pairs, attention, resample, time):
         super().__init__()
-        c, g = pairs[-1][1], UNET["groups"]
+        c, g = pairs[-1][1], config["groups"]
         self.resnets = nn.ModuleList([Resnet(a, b, g, 1e-5, time) for a, b in pairs])
         self.attentions = nn.ModuleList(
-            [Transformer2D(c, UNET["cross_attention_dim"], UNET["heads"], g) for _ in pairs] if attention else []
+            [Transformer2D(c, config["cross_attention_dim"], config["heads"], g) for _ in pairs] if attention else []
         )
         if resample == "down":
             self.downsamplers = nn.ModuleList([Resample(c, "down")])
@@ -145,10 +145,10 @@ class Block(nn.Module):
 
 
 class Mid(nn.Module):
-    def __init__(self, c, time):
+    def __init__(self, config, c, time):
         super().__init__()
-        g = UNET["groups"]
-        self.attentions = nn.ModuleList([Transformer2D(c, UNET["cross_attention_dim"], UNET["heads"], g)])
+        g = config["groups"]
+        self.attentions = nn.ModuleList([Transformer2D(c, config["cross_attention_dim"], config["heads"], g)])
         self.resnets = nn.ModuleList([Resnet(c, c, g, 1e-5, time), Resnet(c, c, g, 1e-5, time)])
 
     def forward(self, h, emb, context):
@@ -168,9 +168,9 @@ class TimestepEmbedding(nn.Module):
 class UNet(nn.Module):
     """Epsilon for noisy latents [N, 4, h, w], timesteps [N] and context [N, 77, cross_attention_dim]."""
 
-    def __init__(self):
+    def __init__(self, config=UNET):
         super().__init__()
-        widths, layers, g = UNET["block_out_channels"], UNET["layers_per_block"], UNET["groups"]
+        widths, layers, g = config["block_out_channels"], config["layers_per_block"], config["groups"]
         time = 4 * widths[0]
         top = len(widths) - 1
         self.conv_in = nn.Conv2d(4, widths[0], 3, padding=1)
@@ -179,24 +179,24 @@ class UNet(nn.Module):
         skips, c = [widths[0]], widths[0]
         for i, w in enumerate(widths):
             pairs = [(c if j == 0 else w, w) for j in range(layers)]
-            self.down_blocks.append(Block(pairs, i < top, "down" if i < top else None, time))
+            self.down_blocks.append(Block(config, pairs, i < top, "down" if i < top else None, time))
             skips += [w] * layers + ([w] if i < top else [])
             c = w
         self.up_blocks = nn.ModuleList()
-        self.mid_block = Mid(c, time)
+        self.mid_block = Mid(config, c, time)
         for i, w in enumerate(reversed(widths)):
             pairs = []
             for _ in range(layers + 1):
                 pairs.append((c + skips.pop(), w))
                 c = w
-            self.up_blocks.append(Block(pairs, i > 0, "up" if i < top else None, time))
+            self.up_blocks.append(Block(config, pairs, i > 0, "up" if i < top else None, time))
         self.conv_norm_out = nn.GroupNorm(g, widths[0], 1e-5)
         self.conv_out = nn.Conv2d(widths[0], 4, 3, padding=1)
 
     def forward(self, x, t, context):
-        half = UNET["block_out_channels"][0] // 2
+        half = self.conv_in.out_channels // 2
         angles = t.float()[:, None] * torch.exp(-math.log(10000) * torch.arange(half, device=x.device) / half)
-        emb = F.silu(self.time_embedding(torch.cat([angles.cos(), angles.sin()], 1)))
+        emb = F.silu(self.time_embedding(torch.cat([angles.cos(), angles.sin()], 1).to(x.dtype)))
         h = self.conv_in(x)
         skips = [h]
         for block in self.down_blocks:
