@@ -3,6 +3,7 @@
  * does meets both. Wall time from an idle GPU to an idle GPU around several repetitions; the median of the rounds.
  */
 import { finishGpuWork, readTensor, tidy, type Tensor } from '../src/gpu/ops.ts';
+import { median } from './gpuTime.ts';
 
 /** A round repeats what is quick for about so long. */
 const msPerRound = 60;
@@ -17,6 +18,8 @@ export interface KernelCase {
   readonly shape: string;
   /** Multiply-adds times two, where they are what takes the time. */
   readonly flop?: number;
+  /** Bytes that have to be read and written at the least: every input and output once. */
+  readonly bytes: number;
   ours(): Tensor[];
   tfjs(): Tensor[];
   /** Largest allowed difference of the two, as a share of tfjs' largest value. */
@@ -105,10 +108,4 @@ async function differ(test: KernelCase): Promise<number> {
   for (const t of [...ours, ...tfjs]) t.dispose();
   if (!(worst <= tolerance)) throw new DisagreementError(test, worst, tolerance);
   return worst;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }

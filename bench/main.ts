@@ -8,16 +8,18 @@ import { real } from '../src/cli/options.ts';
 import { stopRuntime } from '../src/gpu/runtime.ts';
 import type { Comparison } from './compare.ts';
 import { describeGpu, openBenchGpu } from './gpu.ts';
+import { benchHot, ceilingsLine, hotMarkdown, hotTable, type HotReport } from './hot.ts';
 import { benchKernels, kernelTable } from './kernels.ts';
 import { benchMemory } from './memory.ts';
 import { benchStep } from './step.ts';
 import { histogram, stepTable } from './stepTable.ts';
 import type { StepReport } from './trainingStep.ts';
 
-type Part = 'kernels' | 'step' | 'memory';
+type Part = 'hot' | 'kernels' | 'step' | 'memory';
 
 interface Flags {
   readonly json?: string;
+  readonly markdown?: string;
   readonly scale?: number;
   readonly full?: true;
   readonly only?: string;
@@ -28,6 +30,7 @@ interface Flags {
 interface Report {
   gpu?: string;
   scale?: number;
+  hot?: HotReport;
   kernels?: Comparison[];
   step?: StepReport;
   memory?: StepReport;
@@ -43,19 +46,26 @@ async function bench(part: Part | undefined, flags: Flags): Promise<number> {
     print(`\n${title}: ${stepTable(result)}`);
     if (flags.verbose) print(`\n${histogram(result)}`);
   };
-  if (wants('kernels') || wants('step')) {
+  if (wants('hot') || wants('kernels') || wants('step')) {
     const gpu = await openBenchGpu();
     try {
       report.gpu = describeGpu(gpu.runtime);
       print(`GPU: ${report.gpu}`);
+      const scale = flags.full ? 1 : (flags.scale ?? (gpu.runtime.opened.isSoftware ? softwareScale : 1));
+      report.scale = scale;
+      const options = {
+        scale,
+        ...(flags.only ? { only: flags.only } : {}),
+        onCase: (name: string) => void process.stderr.write(`  ${name}\n`),
+      };
+      if (wants('hot')) {
+        report.hot = await benchHot(gpu, options);
+        print(
+          `\nHot kernels at ${scale} of SD1.5's sizes. ${ceilingsLine(report.hot.ceilings)}\n${hotTable(report.hot)}`,
+        );
+      }
       if (wants('kernels')) {
-        const scale = flags.full ? 1 : (flags.scale ?? (gpu.runtime.opened.isSoftware ? softwareScale : 1));
-        report.scale = scale;
-        report.kernels = await benchKernels({
-          scale,
-          ...(flags.only ? { only: flags.only } : {}),
-          onCase: (name) => process.stderr.write(`  ${name}\n`),
-        });
+        report.kernels = await benchKernels(options);
         print(
           `\nKernels at ${scale} of SD1.5's sizes; our weights are f16, tfjs' the same numbers as f32.\n${kernelTable(report.kernels)}`,
         );
@@ -66,8 +76,15 @@ async function bench(part: Part | undefined, flags: Flags): Promise<number> {
     }
   }
   if (wants('memory')) step('SD1.5 on the null backend', (report.memory = await memoryInChild()));
+  if (flags.markdown) await writeFile(flags.markdown, markdown(report));
   if (flags.json) await writeFile(flags.json, `${JSON.stringify(report, null, 2)}\n`);
   return 0;
+}
+
+/** What docs/benchmarks.md wants of it. */
+function markdown({ gpu = '', scale = 1, hot }: Report): string {
+  if (!hot) return '';
+  return `### Hot kernels, scale ${scale}\n\n${gpu}\n\n${ceilingsLine(hot.ceilings)}\n\n${hotMarkdown(hot)}\n`;
 }
 
 /** A process can open one kind of GPU only, so the null backend gets one of its own. */
@@ -86,16 +103,17 @@ await new Command('bench')
   .addCommand(
     new Command('run')
       .addArgument(
-        new Argument('[part]', 'what to measure; everything if left out').choices(['kernels', 'step', 'memory']),
+        new Argument('[part]', 'what to measure; everything if left out').choices(['hot', 'kernels', 'step', 'memory']),
       )
       .option('--json <file>', 'write all numbers as JSON')
+      .option('--markdown <file>', 'write the table of hot kernels as Markdown')
       .option(
         '--scale <n>',
-        `kernels: sizes as a share of SD1.5's at 512 px, a multiple of 1/8 (${softwareScale} on a software GPU, else 1)`,
+        `hot, kernels: sizes as a share of SD1.5's at 512 px, a multiple of 1/8 (${softwareScale} on a software GPU, else 1)`,
         real,
       )
-      .option('--full', 'kernels: the same as --scale 1')
-      .option('--only <text>', 'kernels: only those whose name contains this')
+      .option('--full', 'hot, kernels: the same as --scale 1')
+      .option('--only <text>', 'hot, kernels: only those whose name contains this')
       .option('--verbose', 'step and memory: how often each kernel runs')
       .action((part: Part | undefined, flags: Flags) => runCommand(() => bench(part, flags))),
     { isDefault: true },

@@ -50,6 +50,8 @@ function adamwCase(shapes: readonly (readonly number[])[]): KernelCase {
   return {
     name: 'AdamW',
     shape: `${shapes.length} tensors of a LoRA of rank 4`,
+    // Parameter and two moments in and out, the gradient in.
+    bytes: shapes.reduce((sum, shape) => sum + shape.reduce((a, b) => a * b, 1), 0) * 7 * 4,
     ours: () => {
       adamwStep(parameters, gradients, state, { ...defaultAdamW, step });
       return parameters.map((parameter) => parameter.clone());

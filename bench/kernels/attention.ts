@@ -15,7 +15,7 @@ export function attentionCases({ side, width, heads, tokens }: ModelSizes): (() 
   ];
 }
 
-function self(length: number, width: number, heads: number, backward: boolean): KernelCase {
+export function self(length: number, width: number, heads: number, backward: boolean): KernelCase {
   const inputs = new Inputs();
   const qkv = inputs.float([1, length, width * 3], 2);
   return attentionCase({
@@ -32,7 +32,7 @@ function self(length: number, width: number, heads: number, backward: boolean): 
   });
 }
 
-function cross(length: number, keys: number, width: number, heads: number, backward: boolean): KernelCase {
+export function cross(length: number, keys: number, width: number, heads: number, backward: boolean): KernelCase {
   const inputs = new Inputs();
   const q = inputs.float([1, length, width], 2);
   const kv = inputs.float([1, keys, width * 2], 2);
@@ -87,6 +87,7 @@ function attentionCase({
       name,
       shape,
       flop,
+      bytes: 2 * (length + keys) * width * 4,
       ours: () => [ours()],
       tfjs: () => {
         const [q, k, v] = parts().map(apart) as [Tensor, Tensor, Tensor];
@@ -105,6 +106,8 @@ function attentionCase({
     name: `${name}, backward`,
     shape,
     flop: flop * 2.5,
+    // q, k, v, the output and its gradient in; three gradients out.
+    bytes: 4 * (length + keys) * width * 4,
     ours: () => ourBackward.run(),
     // What tfjs would keep from the forward pass (q, k, v and all probabilities) is given.
     tfjs: () => {

@@ -23,7 +23,12 @@ export function conv2dCases({ side, width }: ModelSizes): (() => KernelCase)[] {
   ];
 }
 
-function forward(side: number, inChannels: number, outChannels: number, stride: 1 | 2): KernelCase {
+/** Activations as f32, weights as f16. */
+function bytesOf(side: number, outSide: number, inChannels: number, outChannels: number): number {
+  return (side ** 2 * inChannels + outSide ** 2 * outChannels) * 4 + inChannels * outChannels * kernelSize ** 2 * 2;
+}
+
+export function forward(side: number, inChannels: number, outChannels: number, stride: 1 | 2): KernelCase {
   const inputs = new Inputs();
   const x = inputs.float([1, side, side, inChannels]) as Tensor4;
   const { weights, filter } = convWeights(inputs, inChannels, outChannels);
@@ -32,13 +37,14 @@ function forward(side: number, inChannels: number, outChannels: number, stride: 
     name: `conv 3x3 + bias${stride === 2 ? ', stride 2' : ''}`,
     shape: `${side} x ${side} x ${inChannels} -> ${outChannels}`,
     flop: 2 * (side / stride) ** 2 * inChannels * outChannels * kernelSize ** 2,
+    bytes: bytesOf(side, side / stride, inChannels, outChannels),
     ours: () => [conv2d(x, { ...weights, bias }, { stride, padding: same })],
     tfjs: () => [add(stride === 1 ? tfConv2d(x, filter, 1, 'same') : tfConv2d(padded(x), filter, 2, 'valid'), bias)],
     dispose: () => inputs.dispose(),
   };
 }
 
-function towardsInput(side: number, inChannels: number, outChannels: number): KernelCase {
+export function towardsInput(side: number, inChannels: number, outChannels: number): KernelCase {
   const inputs = new Inputs();
   const x = inputs.float([1, side, side, inChannels]);
   const dy = inputs.float([1, side, side, outChannels]) as Tensor4;
@@ -48,6 +54,7 @@ function towardsInput(side: number, inChannels: number, outChannels: number): Ke
     name: 'conv 3x3 dx',
     shape: `${side} x ${side} x ${outChannels} -> ${inChannels}`,
     flop: 2 * side ** 2 * inChannels * outChannels * kernelSize ** 2,
+    bytes: bytesOf(side, side, inChannels, outChannels),
     ours: () => backward.run(),
     tfjs: () => [conv2dTranspose(dy, filter, [1, side, side, inChannels], 1, 'same')],
     dispose: () => {

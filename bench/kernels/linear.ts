@@ -18,8 +18,13 @@ export function linearCases({ side, width }: ModelSizes): (() => KernelCase)[] {
   ];
 }
 
+/** Activations as f32, weights as f16. */
+function bytesOf(rows: number, inFeatures: number, outFeatures: number): number {
+  return rows * (inFeatures + outFeatures) * 4 + inFeatures * outFeatures * 2;
+}
+
 /** `stored`: tfjs gets the weight as [in, out], which its matMul prefers but no checkpoint has. */
-function plain(rows: number, inFeatures: number, outFeatures: number, stored = false): KernelCase {
+export function plain(rows: number, inFeatures: number, outFeatures: number, stored = false): KernelCase {
   const inputs = new Inputs();
   const x = inputs.float([rows, inFeatures]);
   const shape = [outFeatures, inFeatures] as const;
@@ -30,13 +35,14 @@ function plain(rows: number, inFeatures: number, outFeatures: number, stored = f
     name: `linear + bias${stored ? ', tfjs W transposed' : ''}`,
     shape: `${rows} x ${inFeatures} -> ${outFeatures}`,
     flop: 2 * rows * inFeatures * outFeatures,
+    bytes: bytesOf(rows, inFeatures, outFeatures),
     ours: () => [linear(x, weights)],
     tfjs: () => [add(matMul(x, weight.float, false, !stored), bias)],
     dispose: () => inputs.dispose(),
   };
 }
 
-function withLora(rows: number, width: number, groups: number): KernelCase {
+export function withLora(rows: number, width: number, groups: number): KernelCase {
   const rank = 4;
   const outFeatures = width * groups;
   const inputs = new Inputs();
@@ -60,6 +66,7 @@ function withLora(rows: number, width: number, groups: number): KernelCase {
     name: groups === 1 ? `linear + LoRA rank ${rank}` : `linear q, k, v + LoRA rank ${rank}`,
     shape: `${rows} x ${width} -> ${outFeatures}`,
     flop: 2 * rows * (width + rank) * outFeatures + 2 * rows * width * groups * rank,
+    bytes: bytesOf(rows, width, outFeatures),
     ours: () => [linear(x, weights, { lora })],
     tfjs: () => {
       const t = mul(matMul(x, lora.a, false, true), lora.scale);
@@ -69,7 +76,7 @@ function withLora(rows: number, width: number, groups: number): KernelCase {
   };
 }
 
-function towardsInput(rows: number, inFeatures: number, outFeatures: number): KernelCase {
+export function towardsInput(rows: number, inFeatures: number, outFeatures: number): KernelCase {
   const inputs = new Inputs();
   const x = inputs.float([rows, inFeatures]);
   const dy = inputs.float([rows, outFeatures]);
@@ -81,6 +88,7 @@ function towardsInput(rows: number, inFeatures: number, outFeatures: number): Ke
     name: 'linear dx',
     shape: `${rows} x ${outFeatures} -> ${inFeatures}`,
     flop: 2 * rows * inFeatures * outFeatures,
+    bytes: bytesOf(rows, inFeatures, outFeatures),
     ours: () => backward.run(),
     tfjs: () => [matMul(dy, weight.float)],
     dispose: () => {

@@ -16,7 +16,7 @@ export function normCases({ side, width, groups }: ModelSizes): (() => KernelCas
   ];
 }
 
-function groupNormCase(side: number, width: number, groups: number, backward: boolean): KernelCase {
+export function groupNormCase(side: number, width: number, groups: number, backward: boolean): KernelCase {
   const inputs = new Inputs();
   const x = inputs.float([1, side, side, width]);
   const gamma = inputs.float([width]);
@@ -32,7 +32,7 @@ function groupNormCase(side: number, width: number, groups: number, backward: bo
   return pair('GroupNorm + SiLU', x, inputs, backward, ours, tfjs);
 }
 
-function layerNormCase(rows: number, width: number, backward: boolean): KernelCase {
+export function layerNormCase(rows: number, width: number, backward: boolean): KernelCase {
   const inputs = new Inputs();
   const x = inputs.float([1, rows, width]);
   const gamma = inputs.float([width]);
@@ -53,11 +53,15 @@ export function pair(
   backward: boolean,
   ours: () => Tensor,
   tfjs: () => Tensor,
+  /** Bytes moved, as a share of what an op moves whose output is like its input. */
+  share = 1,
 ): KernelCase {
   const run = (f: () => Tensor) => (): Tensor[] => (backward ? forwardAndBackward(f, x) : [f()]);
   return {
     name: backward ? `${name}, forward and backward` : name,
     shape: x.shape.join(' x '),
+    // Forward reads x and writes y; backward reads x and dy and writes dx.
+    bytes: x.size * 4 * (backward ? 5 : 2) * share,
     ours: run(ours),
     tfjs: run(tfjs),
     dispose: () => inputs.dispose(),

@@ -5,19 +5,20 @@ import type { KernelCase } from '../compare.ts';
 import { Inputs, type ModelSizes } from './inputs.ts';
 import { pair } from './norms.ts';
 
-export function pointwiseCases({ side, width, contextWidth, tokens }: ModelSizes): (() => KernelCase)[] {
-  const gegluCase = (backward: boolean) => (): KernelCase => {
-    const inputs = new Inputs();
-    const x = inputs.float([1, side ** 2, width * 8], 3);
-    const tfjs = (): Tensor => {
-      const [a, b] = split(x, 2, -1);
-      return mul(a!, mul(mul(b!, 0.5), add(erf(mul(b!, Math.SQRT1_2)), 1)));
-    };
-    return pair('GEGLU', x, inputs, backward, () => geglu(x), tfjs);
+export function gegluCase(rows: number, width: number, backward: boolean): KernelCase {
+  const inputs = new Inputs();
+  const x = inputs.float([1, rows, width * 8], 3);
+  const tfjs = (): Tensor => {
+    const [a, b] = split(x, 2, -1);
+    return mul(a!, mul(mul(b!, 0.5), add(erf(mul(b!, Math.SQRT1_2)), 1)));
   };
+  return pair('GEGLU', x, inputs, backward, () => geglu(x), tfjs, 0.75);
+}
+
+export function pointwiseCases({ side, width, contextWidth, tokens }: ModelSizes): (() => KernelCase)[] {
   return [
-    gegluCase(false),
-    gegluCase(true),
+    () => gegluCase(side ** 2, width, false),
+    () => gegluCase(side ** 2, width, true),
     () => {
       const inputs = new Inputs();
       const x = inputs.float([1, tokens, contextWidth * 4], 3);
@@ -53,6 +54,7 @@ export function pointwiseCases({ side, width, contextWidth, tokens }: ModelSizes
         false,
         () => upsampleNearest2x(x),
         () => image.resizeNearestNeighbor(x as Parameters<typeof image.resizeNearestNeighbor>[0], size),
+        2.5,
       );
     },
   ];

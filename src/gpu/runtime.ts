@@ -56,6 +56,9 @@ interface TensorData {
 /** Dispatches per submission: fewer cost JavaScript time, more keep the GPU idle at first and memory longer. */
 const dispatchesPerSubmit = 64;
 
+/** What one compute pass holds before it is submitted. */
+export const dispatchesPerPass = dispatchesPerSubmit - 1;
+
 /** One GPU with tfjs on it. tfjs' engine is global, so there is one runtime per JavaScript realm. */
 export interface Runtime {
   readonly device: GPUDevice;
@@ -200,6 +203,43 @@ export async function finishGpuWork(): Promise<void> {
   flush();
   await state().device.queue.onSubmittedWorkDone();
   throwIfGpuFailed();
+}
+
+/**
+ * Nanoseconds that the GPU takes for what `record` puts into one compute pass, by its own clock; null where the device has no
+ * `timestamp-query`. For benchmarks: browsers round these times. `record` must not submit, read back or upload, and
+ * records at most {@link dispatchesPerPass} dispatches.
+ */
+export async function timeOnGpu(record: () => void): Promise<number | null> {
+  const { device, backend, internals } = state();
+  if (!device.features.has('timestamp-query')) return null;
+  flush();
+  const querySet = device.createQuerySet({ type: 'timestamp', count: 2 });
+  const usage = GPUBufferUsage;
+  const resolved = device.createBuffer({ size: 16, usage: usage.QUERY_RESOLVE | usage.COPY_SRC });
+  const mapped = device.createBuffer({ size: 16, usage: usage.MAP_READ | usage.COPY_DST });
+  try {
+    backend.ensureCommandEncoderReady();
+    const encoder = defined(internals.commandEncoder);
+    const pass = encoder.beginComputePass({
+      timestampWrites: { querySet, beginningOfPassWriteIndex: 0, endOfPassWriteIndex: 1 },
+    });
+    internals.computePassEncoder = pass;
+    record();
+    invariant(internals.computePassEncoder === pass, 'What is timed must fit one compute pass');
+    backend.endComputePassEncoder();
+    encoder.resolveQuerySet(querySet, 0, 2, resolved, 0);
+    encoder.copyBufferToBuffer(resolved, 0, mapped, 0, 16);
+    backend.submitQueue();
+    await mapped.mapAsync(GPUMapMode.READ);
+    const [begin, end] = new BigUint64Array(mapped.getMappedRange());
+    throwIfGpuFailed();
+    return Number(defined(end) - defined(begin));
+  } finally {
+    querySet.destroy();
+    resolved.destroy();
+    mapped.destroy();
+  }
 }
 
 /** Gives all unused GPU memory back to the system. Call between phases (encode, train, decode). Returns the bytes. */
