@@ -1,6 +1,5 @@
 /** What this GPU can do at the best, measured in the same run: multiply-adds in f32 and f16, and bytes copied. */
 import { engine } from '@tensorflow/tfjs-core';
-import type { Tensor } from '../../src/gpu/ops.ts';
 import { dispatch, emptyTensor, runtime } from '../../src/gpu/runtime.ts';
 import type { DispatchCounts } from '../dispatchCounts.ts';
 import { gpuTime } from '../gpuTime.ts';
@@ -39,7 +38,7 @@ async function multiplyAdds(counts: DispatchCounts, scale: number, f16: boolean)
       inputs: [],
       workgroups: [workgroups],
     });
-    return [engine().makeTensorFromTensorInfo(out) as Tensor];
+    return [engine().makeTensorFromTensorInfo(out)];
   }, counts);
   return flop / ms / 1e9;
 }
@@ -59,7 +58,7 @@ async function copy(counts: DispatchCounts, scale: number): Promise<number> {
         inputs: [x],
         workgroups: [Math.min(numbers / 1024, 16384)],
       });
-      return [engine().makeTensorFromTensorInfo(out) as Tensor];
+      return [engine().makeTensorFromTensorInfo(out)];
     }, counts);
     return (numbers * 8) / ms / 1e6;
   } finally {
