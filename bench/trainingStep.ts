@@ -9,7 +9,9 @@ import { BufferPool } from '../src/gpu/bufferPool.ts';
 import { resetPeak } from '../src/gpu/memory.ts';
 import { finishGpuWork, readTensor, tensor, trimMemory } from '../src/gpu/ops.ts';
 import type { UNet2DCondition } from '../src/models/unet.ts';
-import { defaultAdamW, LoraTrainer, type NoisyBatch } from '../src/trainer/trainer.ts';
+import { defaultTrainOptions } from '../src/core/trainOptions.ts';
+import { noiseBatch, type NoisyBatch } from '../src/trainer/batch.ts';
+import { LoraTrainer } from '../src/trainer/trainer.ts';
 import type { BenchGpu } from './gpu.ts';
 
 export interface PassReport {
@@ -69,20 +71,27 @@ export async function measureStep(
   const { inChannels, crossAttentionDim } = unet.config;
   const layers = targetLayers(unet.adaptableLayers, 'unet', ['attention']);
   const adapter = TrainableAdapter.create({ unet: layers }, { rank, alpha: rank, seed: 0 });
-  const trainer = new LoraTrainer(unet, adapter, defaultAdamW);
+  const trainer = new LoraTrainer({ unet }, adapter.parameterGroups(), defaultTrainOptions);
   const shape = [1, latentSide, latentSide, inChannels] as const;
   const context: NoisyBatch['contextShape'] = [1, tokens, crossAttentionDim];
   const values = (dims: readonly number[]): Float32Array<ArrayBuffer> =>
     new Float32Array(dims.reduce((a, b) => a * b, 1)).map((_, i) => Math.sin(i));
-  const batch: NoisyBatch = {
-    shape,
-    clean: values(shape),
-    noise: values(shape),
-    noisy: values(shape),
-    timesteps: [500],
-    context: values(context),
-    contextShape: context,
-  };
+  const batch = noiseBatch(
+    {
+      shape,
+      clean: values(shape),
+      noise: values(shape),
+      timesteps: [500],
+      context: values(context),
+      contextShape: context,
+    },
+    {
+      alphasCumprod: new Float32Array(1000).fill(0.5),
+      predictionType: 'epsilon',
+      minSnrGamma: null,
+      loss: defaultTrainOptions.loss,
+    },
+  );
   const forwardPass = async (): Promise<void> => {
     const sample = tensor(batch.noisy, shape);
     const conditions = tensor(batch.context, context);
@@ -96,7 +105,10 @@ export async function measureStep(
   try {
     const forward = await measurePass(gpu, forwardPass);
     trimMemory();
-    const step = await measurePass(gpu, async () => void (await trainer.step(batch)));
+    const step = await measurePass(
+      gpu,
+      async () => void (await trainer.step([batch], defaultTrainOptions.learningRate)),
+    );
     return { batchSize: 1, latentSide, rank, weightBytes, forward, step };
   } finally {
     trainer.dispose();

@@ -1,7 +1,7 @@
-/** AdamW over the parameters of a LoRA against the same update composed of tfjs ops, parameter by parameter. */
+/** AdamW over all parameters of a LoRA, end to end in one page, against the same update composed of tfjs ops. */
 import { add, div, keep, mul, sqrt, square, sub, zerosLike } from '@tensorflow/tfjs-core';
-import { adamwStep, createAdamState, disposeAdamState, type Tensor } from '../../src/gpu/ops.ts';
-import { defaultAdamW } from '../../src/trainer/trainer.ts';
+import { optimizerDefaults } from '../../src/core/trainOptions.ts';
+import { adamwStep, pageBlock, type Tensor } from '../../src/gpu/ops.ts';
 import type { KernelCase } from '../compare.ts';
 import { Inputs, type ModelSizes } from './inputs.ts';
 
@@ -27,42 +27,45 @@ interface Moments {
 
 function adamwCase(shapes: readonly (readonly number[])[]): KernelCase {
   const inputs = new Inputs();
-  const initial = shapes.map((shape) => inputs.noise(shape, 1));
-  const parameters = initial.map((values, i) => inputs.tensor(values, shapes[i]!));
-  const gradients = shapes.map((shape) => inputs.float(shape, 0.01));
-  const state = createAdamState(parameters);
-  const theirs = initial.map((values, i): Moments => {
-    const parameter = inputs.tensor(values, shapes[i]!);
-    return { parameter: parameter.clone(), m: zerosLike(parameter), v: zerosLike(parameter) };
-  });
-  const { learningRate, beta1, beta2, epsilon, weightDecay } = defaultAdamW;
+  const blocks = shapes
+    .map((shape) => Math.ceil(shape.reduce((a, b) => a * b, 1) / pageBlock))
+    .reduce((a, b) => a + b, 0);
+  const shape = [blocks * pageBlock];
+  const initial = inputs.noise(shape, 1);
+  const values = inputs.tensor(initial, shape);
+  const gradients = inputs.float(shape, 0.01);
+  const factors = inputs.tensor(new Float32Array(blocks).fill(1), [blocks]);
+  const state = inputs.tensor(new Float32Array(2 * blocks * pageBlock), [2 * blocks * pageBlock]);
+  const report = inputs.tensor(Float32Array.of(1, 1), [2]);
+  const start = inputs.tensor(initial, shape);
+  const theirs: Moments = { parameter: start.clone(), m: zerosLike(start), v: zerosLike(start) };
+  const { learningRate, beta1, beta2, epsilon, weightDecay } = optimizerDefaults.adamw;
   /** As at the first step, at every call: the cost does not depend on it. */
   const step = 1;
-  const composed = (item: Moments, gradient: Tensor): void => {
-    const m = add(mul(item.m, beta1), mul(gradient, 1 - beta1));
-    const v = add(mul(item.v, beta2), mul(square(gradient), 1 - beta2));
+  const composed = (gradient: Tensor): void => {
+    const m = add(mul(theirs.m, beta1), mul(gradient, 1 - beta1));
+    const v = add(mul(theirs.v, beta2), mul(square(gradient), 1 - beta2));
     const denominator = add(sqrt(div(v, 1 - beta2 ** step)), epsilon);
     const update = mul(div(m, denominator), learningRate / (1 - beta1 ** step));
-    const parameter = sub(mul(item.parameter, 1 - learningRate * weightDecay), update);
-    for (const old of [item.parameter, item.m, item.v]) old.dispose();
-    Object.assign(item, { parameter: keep(parameter), m: keep(m), v: keep(v) });
+    const parameter = sub(mul(theirs.parameter, 1 - learningRate * weightDecay), update);
+    for (const old of [theirs.parameter, theirs.m, theirs.v]) old.dispose();
+    Object.assign(theirs, { parameter: keep(parameter), m: keep(m), v: keep(v) });
   };
   return {
     name: 'AdamW',
     shape: `${shapes.length} tensors of a LoRA of rank 4`,
     // Parameter and two moments in and out, the gradient in.
-    bytes: shapes.reduce((sum, shape) => sum + shape.reduce((a, b) => a * b, 1), 0) * 7 * 4,
+    bytes: blocks * pageBlock * 7 * 4,
     ours: () => {
-      adamwStep(parameters, gradients, state, { ...defaultAdamW, step });
-      return parameters.map((parameter) => parameter.clone());
+      adamwStep({ values, gradients, factors }, state, report, { ...optimizerDefaults.adamw, step });
+      return [values.clone()];
     },
     tfjs: () => {
-      theirs.forEach((item, i) => composed(item, gradients[i]!));
-      return theirs.map(({ parameter }) => parameter.clone());
+      composed(gradients);
+      return [theirs.parameter.clone()];
     },
     dispose: () => {
-      disposeAdamState(state);
-      for (const { parameter, m, v } of theirs) for (const t of [parameter, m, v]) t.dispose();
+      for (const t of [theirs.parameter, theirs.m, theirs.v]) t.dispose();
       inputs.dispose();
     },
   };

@@ -19,12 +19,25 @@ import { packWeights, type WeightFormat } from './weightFormat.ts';
 
 export type { WeightFormat } from './weightFormat.ts';
 export type { Tensor } from './runtime.ts';
-export { finishGpuWork, readTensor, trimMemory, uploadTensor, writeTensor } from './runtime.ts';
+export {
+  clearValues,
+  copyValues,
+  finishGpuWork,
+  readTensor,
+  trimMemory,
+  uploadTensor,
+  writeTensor,
+} from './runtime.ts';
 export { linear } from './kernels/linear.ts';
 export { conv2d } from './kernels/conv2d.ts';
 export { upsampleNearest2x } from './kernels/upsample.ts';
-export { meanSquaredError } from './kernels/mse.ts';
-export { adamwStep, createAdamState, disposeAdamState, type AdamState } from './kernels/adamw.ts';
+export { diffusionLoss } from './kernels/diffusionLoss.ts';
+export { pageBlock, type ParameterPage, type StepReport } from './kernels/parameterPage.ts';
+export { gradientNorm } from './kernels/gradientNorm.ts';
+export { averageWeights } from './kernels/averageWeights.ts';
+export { adamwStep } from './kernels/adamw.ts';
+export { adamw8bitStep, createAdamW8bitState } from './kernels/adamw8bit.ts';
+export { lionStep } from './kernels/lion.ts';
 export { groupNorm } from './kernels/groupNorm.ts';
 export { groupNormGiven, groupNormStatistics } from './kernels/groupNormBands.ts';
 export { layerNorm } from './kernels/layerNorm.ts';

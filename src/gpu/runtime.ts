@@ -575,6 +575,42 @@ export function writeTensor(tensor: TensorInfo, values: Float32Array<ArrayBuffer
   s.device.queue.writeBuffer(buffer, 0, values);
 }
 
+/**
+ * Copies `count` values, 4 bytes each, from one tensor into another, in the order of everything else that is recorded. It is no
+ * dispatch: the GPU's copy engine does it.
+ */
+export function copyValues(
+  source: TensorInfo,
+  target: TensorInfo,
+  { from = 0, to = 0, count }: { readonly from?: number; readonly to?: number; readonly count: number },
+): void {
+  const s = state();
+  throwIfGpuFailed();
+  const [sourceBuffer, targetBuffer] = [bufferOf(s, source), bufferOf(s, target)];
+  invariant(
+    (from + count) * 4 <= sourceBuffer.size && (to + count) * 4 <= targetBuffer.size,
+    'copyValues: out of bounds',
+    { source: sourceBuffer.size, target: targetBuffer.size, from, to, count },
+  );
+  s.backend.ensureCommandEncoderReady();
+  s.backend.endComputePassEncoder();
+  defined(s.internals.commandEncoder).copyBufferToBuffer(sourceBuffer, from * 4, targetBuffer, to * 4, count * 4);
+}
+
+/** Sets `count` values of a tensor, 4 bytes each, to zero, in the order of everything else that is recorded. No dispatch. */
+export function clearValues(
+  target: TensorInfo,
+  { to = 0, count }: { readonly to?: number; readonly count: number },
+): void {
+  const s = state();
+  throwIfGpuFailed();
+  const buffer = bufferOf(s, target);
+  invariant((to + count) * 4 <= buffer.size, 'clearValues: out of bounds', { target: buffer.size, to, count });
+  s.backend.ensureCommandEncoderReady();
+  s.backend.endComputePassEncoder();
+  defined(s.internals.commandEncoder).clearBuffer(buffer, to * 4, count * 4);
+}
+
 /** Moves a tensor's values to the GPU now, so that the JavaScript heap does not hold them until their first use. */
 export function uploadTensor(tensor: TensorInfo): void {
   bufferOf(state(), tensor);

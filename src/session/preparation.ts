@@ -7,7 +7,7 @@ import { trimMemory } from '../gpu/ops.ts';
 import { cacheLatents, type CachedLatents } from '../latents/cache.ts';
 import { encodePrompts, type PromptEmbedding } from '../latents/embeddings.ts';
 import { fitPreview, type LatentPreview } from '../latents/preview.ts';
-import type { TrainingExample } from '../trainer/trainer.ts';
+import type { TrainingExample } from '../trainer/batch.ts';
 import type { TrainingRequest } from './training.ts';
 
 export interface Prepared {

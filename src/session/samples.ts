@@ -9,6 +9,7 @@ import { denoise } from '../sampler/denoise.ts';
 import { decodeLatents } from '../sampler/image.ts';
 import { noiseSource } from '../sampler/noise.ts';
 import { createScheduler } from '../schedulers/index.ts';
+import { noiseConfigOf } from '../trainer/batch.ts';
 import type { TrainOptions } from '../core/trainOptions.ts';
 
 export interface SampleReport {
@@ -38,7 +39,7 @@ export async function drawSamples(
     denoised.push(
       await denoise({
         unet,
-        scheduler: createScheduler('ddim', model.schedulerConfig, sampleInferenceSteps),
+        scheduler: createScheduler('ddim', noiseConfigOf(options, model.schedulerConfig), sampleInferenceSteps),
         noise: noiseSource(seed, shape),
         shape,
         promptEmbeds: defined(embeddings.get(prompt)),

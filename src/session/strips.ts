@@ -10,7 +10,7 @@ import type { DiffusionModel } from '../models/repository.ts';
 import type { AutoencoderKL, VaeConfig } from '../models/vae.ts';
 import { decodeLatentBatch } from '../sampler/image.ts';
 import type { BatchEntry } from '../trainer/batches.ts';
-import type { NoisyBatch } from '../trainer/trainer.ts';
+import type { NoisyBatch } from '../trainer/batch.ts';
 import type { StripEntry } from '../worker/protocol.ts';
 
 /** Up to this many multiply-adds a picture is decoded: some 5 ms on a GPU of 1 TFLOP/s. SD1.5's VAE at 512 px takes 1.2e12. */
@@ -56,7 +56,7 @@ export class StripPainter {
   async paint(
     entries: readonly Pick<BatchEntry, 'image' | 'flipped' | 'timestep'>[],
     imageIds: readonly string[],
-    batch: NoisyBatch,
+    batch: Pick<NoisyBatch, 'shape' | 'clean' | 'noisy'>,
     predicted: Float32Array,
   ): Promise<StripEntry[]> {
     const [n, h, w] = batch.shape;

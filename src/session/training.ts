@@ -14,10 +14,11 @@ import { trimMemory } from '../gpu/ops.ts';
 import { runtime } from '../gpu/runtime.ts';
 import { clipModules, unetModules } from '../models/adaptable.ts';
 import type { DiffusionModel } from '../models/repository.ts';
-import { createNoiseSchedule } from '../schedulers/noiseSchedule.ts';
-import { planBatch } from '../trainer/batches.ts';
-import { exampleLosses } from '../trainer/exampleLosses.ts';
-import { buildBatch, defaultAdamW, LoraTrainer, predictClean } from '../trainer/trainer.ts';
+import { learningRateAt } from '../core/learningRate.ts';
+import { planBatch, type BatchPlan } from '../trainer/batches.ts';
+import { NonFiniteStepError } from '../trainer/errors.ts';
+import { buildBatch, diffusionSettings, noiseConfigOf, predictClean } from '../trainer/batch.ts';
+import { LoraTrainer } from '../trainer/trainer.ts';
 import type { TrainOptions } from '../core/trainOptions.ts';
 import type { ExampleLoss, StripEntry, TrainRecord } from '../worker/protocol.ts';
 import type { TrainControl } from './control.ts';
@@ -145,8 +146,8 @@ export async function trainLora(
   events.onStatus?.('preparing', 'Loading the UNet', 0);
   const unet = await model.loadUNet((done) => events.onStatus?.('preparing', 'Loading the UNet', done));
   const adapter = TrainableAdapter.create({ unet: targetLayers(unet.adaptableLayers, 'unet', ['attention']) }, options);
-  const trainer = new LoraTrainer(unet, adapter, { ...defaultAdamW, learningRate: options.learningRate });
-  const { alphasCumprod } = createNoiseSchedule(model.schedulerConfig);
+  const trainer = new LoraTrainer({ unet }, adapter.parameterGroups(), options);
+  const settings = diffusionSettings(options, noiseConfigOf(options, model.schedulerConfig));
   const strips = new StripPainter(model, preview);
   const imageIds = images.map(({ id }) => id);
   const recorder = new TrainRecorder(imageIds);
@@ -160,6 +161,11 @@ export async function trainLora(
   };
 
   try {
+    const plan: BatchPlan = {
+      ...options,
+      images: images.map(() => ({ bucket: 'square', repeats: options.repeats, crops: 1, isClass: false })),
+      numTrainTimesteps: settings.alphasCumprod.length,
+    };
     let globalStep = 0;
     let lastCheckpoint = performance.now();
     let msPerStep = 0;
@@ -174,24 +180,26 @@ export async function trainLora(
       if (control.stopRequested) break;
       signal.throwIfAborted();
       const started = performance.now();
-      const entries = planBatch(
-        {
-          ...options,
-          images: images.map(() => ({ bucket: 'square', repeats: options.repeats, crops: 1, isClass: false })),
-          numTrainTimesteps: alphasCumprod.length,
-        },
-        globalStep,
-      );
-      const batch = buildBatch(entries, examples, {
-        seed: options.seed,
-        step: globalStep,
-        scalingFactor: model.vaeConfig.scalingFactor,
-        alphasCumprod,
+      const planned = Array.from({ length: options.gradientAccumulationSteps }, (_, i) => {
+        const number = globalStep * options.gradientAccumulationSteps + i;
+        const entries = planBatch(plan, number);
+        const { scalingFactor } = model.vaeConfig;
+        return {
+          entries,
+          batch: buildBatch(entries, examples, { ...options, batch: number, scalingFactor, settings }),
+        };
       });
-      const { loss, prediction } = await trainer.step(batch);
+      const learningRate = learningRateAt(options, globalStep);
+      const result = await trainer.step(
+        planned.map(({ batch }) => batch),
+        learningRate,
+      );
+      const { loss, exampleLosses, predictions } = result;
+      if (!result.applied) throw new NonFiniteStepError(globalStep + 1, loss, result.gradientNorm, learningRate);
       globalStep++;
-      const losses = exampleLosses(prediction, batch.noise, entries.length);
-      const record = entries.map(({ image, timestep }, i) => ({ image, timestep, loss: losses[i]! }));
+      const record = planned.flatMap(({ entries }, i) =>
+        entries.map(({ image, timestep }, j) => ({ image, timestep, loss: exampleLosses[i]![j]! })),
+      );
       recorder.add(globalStep, record);
       const ms = performance.now() - started;
       // The first step compiles the kernels, so it does not enter the running mean.
@@ -205,14 +213,17 @@ export async function trainLora(
       await events.onStep?.({
         globalStep,
         loss,
-        learningRate: options.learningRate,
+        learningRate,
         msPerStep,
         etaSeconds: ((options.maxTrainSteps - globalStep) * msPerStep) / 1000,
         gpuBytes: counters.liveBytes,
         gpuPeakBytes: counters.peakBytes,
         examples: recorder.named(record),
         record: () => recorder.read(),
-        strip: () => strips.paint(entries, imageIds, batch, predictClean(batch, prediction, alphasCumprod)),
+        strip: () => {
+          const { entries, batch } = defined(planned[0]);
+          return strips.paint(entries, imageIds, batch, predictClean(batch, defined(predictions[0]), settings));
+        },
       });
       const due = wantsSamples && (globalStep % options.sampleEvery === 0 || globalStep === options.maxTrainSteps);
       if (due || control.takeSampleRequest()) await sample(globalStep);

@@ -1,200 +1,246 @@
 /**
- * The training loop's one step: noise latents, predict the noise, mean squared error, gradients, AdamW.
- *
- * This is diffusers' `train_text_to_image_lora.py` for epsilon-prediction without its options; those come one by one.
+ * One optimizer step of training, as diffusers' `train_text_to_image_lora.py` and kohya's `train_network.py` do it: for each batch of the
+ * step the model's answer, its loss, gradients; then clip, update, average.
  */
-import type { TrainableAdapter } from '../adapter/trainable.ts';
-import { defined, invariant } from '../core/invariant.ts';
-import { deriveSeed, TorchGenerator } from '../core/rng.ts';
+import type { ParameterGroup } from '../adapter/trainable.ts';
+import { defined } from '../core/invariant.ts';
+import type { LossKind, TrainOptions } from '../core/trainOptions.ts';
 import {
-  adamwStep,
-  createAdamState,
-  disposeAdamState,
-  meanSquaredError,
+  averageWeights,
+  copyValues,
+  diffusionLoss,
+  gradientNorm,
   readTensor,
   tensor,
-  type AdamState,
   type Tensor,
 } from '../gpu/ops.ts';
-import { sampleLatents, type CachedLatents } from '../latents/cache.ts';
-import type { PromptEmbedding } from '../latents/embeddings.ts';
+import type { ClipTextEncoder } from '../models/clip.ts';
 import type { UNet2DCondition } from '../models/unet.ts';
-import { checkpointedGradients, type Segment } from '../nn/segments.ts';
-import { addNoise } from '../schedulers/ddpm.ts';
-import type { BatchEntry } from './batches.ts';
+import { checkpointedGradients, runSegments, type Segment } from '../nn/segments.ts';
+import type { NoisyBatch } from './batch.ts';
+import { FlatParameters } from './flatParameters.ts';
+import { Optimizer } from './optimizer.ts';
+import { bytesOf, restoreBytes, type StateBuffer, type TrainerState } from './trainerState.ts';
 
-export interface AdamWOptions {
-  readonly learningRate: number;
-  readonly beta1: number;
-  readonly beta2: number;
-  readonly epsilon: number;
-  readonly weightDecay: number;
-}
-
-/** The report's optimizer. */
-export const defaultAdamW: AdamWOptions = {
-  learningRate: 1e-4,
-  beta1: 0.9,
-  beta2: 0.999,
-  epsilon: 1e-8,
-  weightDecay: 1e-2,
-};
-
-/** One example: an image's latents and its caption's embedding. */
-export interface TrainingExample {
-  readonly latents: CachedLatents;
-  readonly embedding: PromptEmbedding;
-}
-
-/** A batch as numbers, [N, h, w, c] row-major. */
-export interface NoisyBatch {
-  readonly shape: readonly [n: number, h: number, w: number, c: number];
-  readonly clean: Float32Array;
-  readonly noise: Float32Array;
-  readonly noisy: Float32Array;
-  readonly timesteps: readonly number[];
-  readonly context: Float32Array;
-  readonly contextShape: readonly [n: number, tokens: number, width: number];
-}
+export type TrainerOptions = Pick<
+  TrainOptions,
+  'optimizer' | 'maxGradNorm' | 'emaDecay' | 'loss' | 'maskedLoss' | 'clipSkip'
+>;
 
 export interface StepResult {
+  /** False if a loss or the gradients' norm was not finite: then nothing was changed, and the same step would fail again. */
+  readonly applied: boolean;
+  /** The weighted mean loss of each batch, and their mean. */
+  readonly losses: readonly number[];
   readonly loss: number;
-  /** The predicted noise, [N, h, w, c]. */
-  readonly prediction: Float32Array;
-  /** Euclidean norm of all gradients together, where it was asked for. */
-  readonly gradientNorm: number | null;
+  /** For each batch, the loss of each of its examples before any weighting. */
+  readonly exampleLosses: readonly (readonly number[])[];
+  /** For each batch, what the model answered, [N, h, w, c]. */
+  readonly predictions: readonly Float32Array[];
+  /** Euclidean norm of all gradients together, before clipping. */
+  readonly gradientNorm: number;
 }
 
-/** Trains `adapter`, plugged into `unet`. Owns the optimizer's state only. */
+/** What is trained is plugged into these. */
+export interface TrainedModel {
+  readonly unet: UNet2DCondition;
+  /** Only where it is trained too: then batches bring token ids. */
+  readonly textEncoder?: ClipTextEncoder;
+}
+
+/** Trains an adapter that is plugged into a model. Owns the optimizer's state, the average and copies of the parameters. */
 export class LoraTrainer {
   private readonly segments: readonly Segment[];
   private readonly parameters: readonly Tensor[];
-  private readonly optimizer: AdamState;
-  private readonly one = tensor(Float32Array.of(1), []);
-  /** Optimizer steps done. */
-  private globalStep = 0;
+  private readonly flat: FlatParameters;
+  private readonly optimizer: Optimizer;
+  private readonly average: readonly Tensor[];
 
   constructor(
-    private readonly unet: UNet2DCondition,
-    adapter: TrainableAdapter,
-    private readonly options: AdamWOptions,
+    private readonly model: TrainedModel,
+    groups: readonly ParameterGroup[],
+    private readonly options: TrainerOptions,
   ) {
-    this.segments = withLoss(unet.segments());
-    this.parameters = adapter.parameters();
-    this.optimizer = createAdamState(this.parameters);
+    const { unet, textEncoder } = model;
+    const { loss, maskedLoss, clipSkip, optimizer, emaDecay } = options;
+    this.segments = [
+      ...(textEncoder ? textEncoder.segments({ clipSkip }) : []),
+      ...withLoss(unet.segments(), { kind: loss.kind, masked: maskedLoss }),
+    ];
+    this.parameters = groups.flatMap((group) => group.parameters);
+    this.flat = new FlatParameters(
+      this.parameters,
+      groups.flatMap(({ parameters, multiplier }) => parameters.map(() => multiplier)),
+    );
+    this.optimizer = Optimizer.create(this.flat, optimizer);
+    this.average = emaDecay === null ? [] : this.flat.copyOfValues();
   }
 
-  /** One optimizer step on `batch`. `gradientNorm` reads all gradients back: for checks, not for training. */
-  async step(batch: NoisyBatch, { gradientNorm = false } = {}): Promise<StepResult> {
-    const { gradients, outputs } = this.gradients(batch);
-    const norm = gradientNorm ? await normOf(gradients) : null;
-    this.globalStep++;
-    adamwStep(this.parameters, gradients, this.optimizer, { ...this.options, step: this.globalStep });
-    for (const gradient of gradients) gradient.dispose();
-    return { ...(await readOutputs(outputs)), gradientNorm: norm };
+  /** Optimizer steps that were applied. */
+  get steps(): number {
+    return this.optimizer.steps;
+  }
+
+  /** One optimizer step on `batches`, whose gradients are averaged. */
+  async step(batches: readonly NoisyBatch[], learningRate: number): Promise<StepResult> {
+    const sizes = batches.map(({ shape: [n] }) => n);
+    const report = tensor(new Float32Array(2 + sum(sizes)), [2 + sum(sizes)]);
+    const answers: Tensor[] = [];
+    let at = 2;
+    // Without a text encoder nothing is awaited until all is recorded.
+    const tokens = this.model.textEncoder ? await embed(this.model.textEncoder, batches) : null;
+    for (const [i, batch] of batches.entries()) {
+      const inputs = this.inputsOf(batch, tokens?.[i]);
+      const share = tensor(
+        batch.weights.map((weight) => weight / (sizes[i]! * batches.length)),
+        [sizes[i]!],
+      );
+      const { parameters, outputs } = checkpointedGradients(this.segments, inputs, this.parameters, {
+        loss: 'loss',
+        one: share,
+      });
+      this.flat.gather(parameters, i > 0);
+      copyValues(defined(outputs.get('loss')), report, { to: at, count: sizes[i]! });
+      at += sizes[i]!;
+      answers.push(defined(outputs.get('out')));
+      for (const t of [...inputs.values(), ...parameters, share, outputs.get('loss')]) t?.dispose();
+    }
+    gradientNorm(
+      this.flat.pages.map((page) => page.gradients),
+      report,
+      this.options.maxGradNorm,
+    );
+    this.optimizer.step(learningRate, report);
+    this.average.forEach((average, i) => averageWeights(average, this.flat.pages[i]!.values, report, this.decay()));
+    this.flat.push();
+
+    const [values, ...predictions] = await Promise.all([report, ...answers].map((t) => readTensor(t)));
+    for (const t of [report, ...answers]) t.dispose();
+    const [factor = 0, norm = 0, ...losses] = defined(values);
+    if (factor !== 0) this.optimizer.commit();
+    return { applied: factor !== 0, ...lossesOf(batches, losses), predictions, gradientNorm: norm };
+  }
+
+  /** The loss of each example of a batch, before any weighting; nothing is changed. */
+  async validationLoss(batch: NoisyBatch): Promise<number[]> {
+    const tokens = this.model.textEncoder ? await embed(this.model.textEncoder, [batch]) : null;
+    const inputs = this.inputsOf(batch, tokens?.[0]);
+    const loss = runSegments(this.segments, inputs, 'loss');
+    const values = await readTensor(loss);
+    for (const t of [loss, ...inputs.values()]) t.dispose();
+    return Array.from(values);
+  }
+
+  /** Runs `f` with the averaged weights in the model, where there is an average: for samples, validation and the export. */
+  async withAverage<T>(f: () => Promise<T>): Promise<T> {
+    if (this.average.length > 0) this.flat.push(this.average);
+    try {
+      return await f();
+    } finally {
+      if (this.average.length > 0) this.flat.push();
+    }
+  }
+
+  /** Everything that a step changes, bit for bit: for a checkpoint. */
+  async readState(): Promise<TrainerState> {
+    const state = new Map<string, StateBuffer>([['optimizer.steps', Int32Array.of(this.optimizer.steps)]]);
+    for (const [name, t] of this.stateTensors()) state.set(name, await bytesOf(t));
+    return state;
+  }
+
+  /** Puts back what {@link readState} returned, of a trainer made alike: the next step is the one that followed then. */
+  restoreState(state: TrainerState): void {
+    for (const [name, t] of this.stateTensors()) restoreBytes(t, name, state);
+    this.optimizer.steps = defined(state.get('optimizer.steps')?.[0], 'optimizer.steps');
+    this.flat.push();
   }
 
   dispose(): void {
-    disposeAdamState(this.optimizer);
-    this.one.dispose();
+    this.flat.dispose();
+    this.optimizer.dispose();
+    for (const t of this.average) t.dispose();
   }
 
-  private gradients(batch: NoisyBatch): { gradients: Tensor[]; outputs: Map<string, Tensor> } {
+  private stateTensors(): (readonly [name: string, Tensor])[] {
+    const named = (prefix: string, tensors: readonly Tensor[]): (readonly [string, Tensor])[] =>
+      tensors.map((t, i) => [`${prefix}.${i}`, t] as const);
+    return [
+      ...named(
+        'values',
+        this.flat.pages.map((page) => page.values),
+      ),
+      ...named('optimizer', this.optimizer.buffers),
+      ...named('average', this.average),
+    ];
+  }
+
+  /** Rising towards the decay that was asked for, as in diffusers' EMAModel: a young average follows. */
+  private decay(): number {
+    const { steps } = this.optimizer;
+    return Math.min(this.options.emaDecay ?? 0, (1 + steps) / (10 + steps));
+  }
+
+  /** What the segments read. `tokens`: the embedded captions, where the text encoder is trained. */
+  private inputsOf(batch: NoisyBatch, tokens: Tensor | undefined): Map<string, Tensor> {
+    const { shape, timesteps, deltas, mask } = batch;
+    const [n, h, w] = shape;
     const inputs = new Map([
-      ['sample', tensor(batch.noisy, batch.shape)],
-      ['target', tensor(batch.noise, batch.shape)],
-      ['context', tensor(batch.context, batch.contextShape)],
-      ['time', this.unet.embedTime(batch.timesteps)],
+      ['sample', tensor(batch.noisy, shape)],
+      ['target', tensor(batch.target, shape)],
+      ['time', this.model.unet.embedTime(timesteps)],
+      tokens ? ['tokens', tokens] : ['context', tensor(batch.context, batch.contextShape)],
     ]);
-    const result = checkpointedGradients(this.segments, inputs, this.parameters, { loss: 'loss', one: this.one });
-    for (const input of inputs.values()) input.dispose();
-    return { gradients: result.parameters.map((gradient) => defined(gradient, 'gradient')), outputs: result.outputs };
+    if (this.options.loss.kind !== 'l2') inputs.set('deltas', tensor(deltas, [n]));
+    if (this.options.maskedLoss) inputs.set('mask', tensor(mask ?? new Float32Array(n * h * w).fill(1), [n, h, w]));
+    return inputs;
   }
 }
 
-async function readOutputs(
-  outputs: ReadonlyMap<string, Tensor>,
-): Promise<{ readonly loss: number; readonly prediction: Float32Array }> {
-  const [lossValues, prediction] = await Promise.all([
-    readTensor(defined(outputs.get('loss'))),
-    readTensor(defined(outputs.get('out'))),
-  ]);
-  for (const output of outputs.values()) output.dispose();
-  return { loss: lossValues[0]!, prediction };
+function embed(textEncoder: ClipTextEncoder, batches: readonly NoisyBatch[]): Promise<Tensor[]> {
+  return Promise.all(batches.map(({ ids }) => textEncoder.embed(defined(ids, 'token ids'))));
 }
 
-async function normOf(gradients: readonly Tensor[]): Promise<number> {
-  let sum = 0;
-  for (const gradient of gradients) for (const value of await readTensor(gradient)) sum += value ** 2;
-  return Math.sqrt(sum);
+/** Cuts the losses of all examples by batch. */
+function lossesOf(
+  batches: readonly NoisyBatch[],
+  losses: readonly number[],
+): Pick<StepResult, 'loss' | 'losses' | 'exampleLosses'> {
+  let at = 0;
+  const exampleLosses = batches.map(({ shape: [n] }) => losses.slice(at, (at += n)));
+  const means = batches.map(({ weights }, i) => {
+    const own = exampleLosses[i]!;
+    return sum(own.map((loss, j) => loss * weights[j]!)) / own.length;
+  });
+  return { losses: means, loss: sum(means) / means.length, exampleLosses };
 }
 
-/** Extends the last segment, which writes `out`, by the mean squared error against `target`, written as `loss`. */
-export function withLoss(segments: readonly Segment[]): Segment[] {
+function sum(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0);
+}
+
+/** Extends the last segment, which writes `out`, by the loss of each example against `target`, [N], written as `loss`. */
+export function withLoss(
+  segments: readonly Segment[],
+  { kind = 'l2', masked = false }: { readonly kind?: LossKind; readonly masked?: boolean } = {},
+): Segment[] {
   const last = defined(segments.at(-1), 'last segment');
+  const extra = ['target', ...(kind === 'l2' ? [] : ['deltas']), ...(masked ? ['mask'] : [])];
   const end: Segment = {
     name: `${last.name} and loss`,
-    reads: [...last.reads, 'target'],
+    reads: [...last.reads, ...extra],
     writes: [...last.writes, 'loss'],
     parameters: () => last.parameters(),
     run: (inputs) => {
-      const outputs = last.run(inputs.slice(0, -1));
-      return [...outputs, meanSquaredError(outputs[0]!, inputs.at(-1)!)];
+      const outputs = last.run(inputs.slice(0, last.reads.length));
+      const given = new Map(extra.map((name, i) => [name, inputs[last.reads.length + i]!]));
+      const loss = diffusionLoss(kind, {
+        prediction: outputs[0]!,
+        target: given.get('target')!,
+        deltas: given.get('deltas') ?? null,
+        mask: given.get('mask') ?? null,
+      });
+      return [...outputs, loss];
     },
   };
   return [...segments.slice(0, -1), end];
-}
-
-/** Puts numbers to a planned batch: latents sampled from their distribution, noise, and the noisy mix at each timestep. */
-export function buildBatch(
-  entries: readonly BatchEntry[],
-  examples: readonly TrainingExample[],
-  {
-    seed,
-    step,
-    scalingFactor,
-    alphasCumprod,
-  }: {
-    readonly seed: number;
-    readonly step: number;
-    readonly scalingFactor: number;
-    readonly alphasCumprod: Float32Array;
-  },
-): NoisyBatch {
-  const first = defined(examples[defined(entries[0]).image]);
-  const { height, width, channels } = first.latents;
-  const { tokens, width: contextWidth } = first.embedding;
-  const size = height * width * channels;
-  const n = entries.length;
-  const posterior = new TorchGenerator(deriveSeed(seed, 'posterior', step)).randn(n * size);
-  const noise = new TorchGenerator(deriveSeed(seed, 'noise', step)).randn(n * size);
-  const clean = new Float32Array(n * size);
-  const context = new Float32Array(n * tokens * contextWidth);
-  entries.forEach(({ image, flipped }, i) => {
-    const { latents, embedding } = defined(examples[image]);
-    invariant(latents.height === height && latents.width === width, 'Images of a batch must have one size');
-    const moments = flipped ? defined(latents.flipped) : latents.plain;
-    clean.set(sampleLatents(moments, posterior.subarray(i * size, (i + 1) * size), scalingFactor), i * size);
-    context.set(embedding.values, i * tokens * contextWidth);
-  });
-  const timesteps = entries.map((entry) => entry.timestep);
-  return {
-    shape: [n, height, width, channels],
-    clean,
-    noise,
-    noisy: addNoise(alphasCumprod, clean, noise, timesteps),
-    timesteps,
-    context,
-    contextShape: [n, tokens, contextWidth],
-  };
-}
-
-/** The model's present guess of the clean latents: (noisy - sqrt(1 - a) * predicted noise) / sqrt(a). */
-export function predictClean(batch: NoisyBatch, prediction: Float32Array, alphasCumprod: Float32Array): Float32Array {
-  const [n] = batch.shape;
-  const size = batch.noisy.length / n;
-  return prediction.map((predicted, j) => {
-    const a = alphasCumprod[batch.timesteps[Math.floor(j / size)]!]!;
-    return (batch.noisy[j]! - Math.sqrt(1 - a) * predicted) / Math.sqrt(a);
-  });
 }

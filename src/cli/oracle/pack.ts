@@ -27,6 +27,8 @@ export interface Tolerance {
 export interface OracleCase {
   readonly id: string;
   readonly group: string;
+  /** In words. */
+  readonly what: string;
   /** Which reference plays which part, e.g. `sample` -> `unet#b1_16x16.sample`. */
   readonly roles: Readonly<Record<string, string>>;
   readonly params: Readonly<Record<string, unknown>>;
