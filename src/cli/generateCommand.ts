@@ -1,105 +1,46 @@
-/** `loratory generate`: a picture from a prompt, with any number of LoRAs. */
-import { mkdir, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { Command, Option } from 'commander';
+/** `loratory generate`: pictures from a prompt, with any number of LoRAs, alone, as a grid, or as an X/Y/Z plot. */
+import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { basename, dirname, extname, join } from 'node:path';
+import type { Command } from 'commander';
+import type { RgbImage } from '../core/image.ts';
+import { planPlot } from '../core/plot.ts';
+import { gridColumns } from '../core/plotLayout.ts';
+import { decodeImageFile } from '../dataset/accept.ts';
 import { encodePng } from '../formats/png.ts';
 import { formatParameters } from '../formats/pngParameters.ts';
-import type { PromptSyntax } from '../latents/embeddings.ts';
-import type { NoiseDevice } from '../sampler/noise.ts';
-import type { NamedScheduler } from '../schedulers/names.ts';
-import { TIMESTEP_SPACINGS, type TimestepSpacing } from '../schedulers/noiseSchedule.ts';
-import { ImageGenerator } from '../session/generation.ts';
+import { ImageGenerator, type DrawnPicture, type StepProgress } from '../session/generation.ts';
+import type { GenerationRequest, InitPicture } from '../session/generationRequest.ts';
 import { pictureParameters } from '../session/parameters.ts';
 import { runCommand } from './exit.ts';
+import { generateOptions, type GenerateFlags } from './generateFlags.ts';
+import { labelledGrid } from './labelledGrid.ts';
+import { fileSource } from './nodeFiles.ts';
 import { openNodeGpu } from './nodeGpu.ts';
-import { imageSizeOf, modelHelp, openModel } from './openModel.ts';
-import { loraOption, real, repeated, whole, type LoraOption } from './options.ts';
+import { decodeInNode } from './decodeImage.ts';
+import { imageSizeOf, openModel } from './openModel.ts';
+import { drawPlot, openPlotLoras, plotContext, type NamedRequest } from './plot.ts';
 import { Progress } from './progress.ts';
-import { schedulerHelp, schedulerOption, schedulerOptionsOf } from './schedulerOptions.ts';
 import { openEmbeddings, openLoras, taggedLoras } from './promptFiles.ts';
-
-interface GenerateFlags {
-  readonly model: string;
-  readonly prompt: string;
-  readonly negative: string;
-  readonly lora: LoraOption[];
-  readonly loraDir: string;
-  readonly embedding: string[];
-  readonly syntax: PromptSyntax;
-  readonly clipSkip: number;
-  readonly seed: number;
-  readonly steps: number;
-  readonly guidance: number;
-  readonly scheduler: NamedScheduler;
-  readonly spacing?: TimestepSpacing;
-  readonly karras: boolean;
-  readonly noise: NoiseDevice;
-  readonly width?: number;
-  readonly height?: number;
-  readonly out: string;
-}
+import { schedulerOptionsOf } from './schedulerOptions.ts';
 
 export function generateCommand(): Command {
-  return new Command('generate')
-    .description('Draws a picture from a prompt.')
-    .requiredOption('--model <dir>', modelHelp)
-    .requiredOption('--prompt <text>', 'what to draw')
-    .requiredOption('--out <png>', 'the PNG file to write')
-    .option('--negative <text>', 'what to stay away from', '')
-    .option(
-      '--lora <file:weight>',
-      'a LoRA and its weight, or FILE:UNET:TEXT for two (may be repeated)',
-      loraOption,
-      [],
-    )
-    .option('--lora-dir <dir>', 'where the LoRAs lie that the prompt names, as in <lora:style:0.8>', '.')
-    .option(
-      '--embedding <file>',
-      'a textual-inversion embedding, by its name in the prompt (may be repeated)',
-      repeated,
-      [],
-    )
-    .addOption(
-      new Option('--syntax <name>', "how to read the prompts: with A1111's weights and schedules, or all of it as text")
-        .choices(['a1111', 'plain'])
-        .default('a1111'),
-    )
-    .option('--clip-skip <n>', "1 for the text encoder's last layer, 2 for the last but one, and so on", whole, 1)
-    .option('--seed <n>', 'seed of the starting noise', whole, 42)
-    .option('--steps <n>', 'denoising steps', whole, 20)
-    .option('--guidance <n>', 'guidance scale: how closely to follow the prompt', real, 7.5)
-    .addOption(
-      new Option('--scheduler <name>', `sampler: ${schedulerHelp}`)
-        .argParser(schedulerOption)
-        .default({ name: 'ddim', useKarrasSigmas: false }, 'ddim'),
-    )
-    .addOption(
-      new Option('--spacing <how>', 'how timesteps are spaced; as the model and the sampler, if not given').choices(
-        TIMESTEP_SPACINGS,
-      ),
-    )
-    .option('--karras', "walk over Karras' sigmas", false)
-    .addOption(
-      new Option('--noise <device>', "whose random numbers: torch's on the CPU, as diffusers, or on a GPU, as A1111")
-        .choices(['cpu', 'gpu'])
-        .default('cpu'),
-    )
-    .option('--width <px>', 'width of the picture; as the model, if not given', whole)
-    .option('--height <px>', 'height of the picture; as the model, if not given', whole)
-    .action((flags: GenerateFlags) => runCommand(() => generate(flags)));
+  return generateOptions().action((flags: GenerateFlags) => runCommand(() => generate(flags)));
 }
 
 async function generate(flags: GenerateFlags): Promise<number> {
   const model = await openModel(flags.model);
   const tagged = flags.syntax === 'plain' ? [] : taggedLoras(flags.prompt, flags.loraDir);
-  const loras = await openLoras([...flags.lora, ...tagged], model);
-  const embeddings = await openEmbeddings(flags.embedding, model);
-  const request = {
+  const options = [...flags.lora, ...tagged];
+  const loras = await openLoras(options, model);
+  const request: NamedRequest = {
     prompt: flags.prompt,
     negativePrompt: flags.negative,
     syntax: flags.syntax,
     clipSkip: flags.clipSkip,
     seed: flags.seed,
+    seedMode: flags.seeds,
+    batchSize: flags.batch,
+    batchCount: flags.count,
     numInferenceSteps: flags.steps,
     guidanceScale: flags.guidance,
     width: flags.width ?? imageSizeOf(model),
@@ -107,33 +48,136 @@ async function generate(flags: GenerateFlags): Promise<number> {
     scheduler: flags.scheduler.name,
     schedulerOptions: schedulerOptionsOf(flags),
     noiseDevice: flags.noise,
+    vaeTiling: flags.vaeTiling,
+    embeddings: await openEmbeddings(flags.embedding, model),
+    loras,
+    ...(flags.initImage === undefined ? {} : { init: await initOf(flags, flags.initImage) }),
+    ...(flags.hires === undefined ? {} : { hires: hiresOf(flags, flags.hires) }),
   };
+  const axes = [flags.x, flags.y, flags.z].filter((axis) => axis !== undefined);
+  // Read and planned before anything is loaded: what cannot be drawn is refused at once.
+  const files = options.map(({ path }) => path);
+  const plot = axes.length === 0 ? null : planPlot(request, axes, plotContext(await openPlotLoras(axes, files, model)));
   await mkdir(dirname(flags.out), { recursive: true });
   const progress = new Progress();
   const { close } = await openNodeGpu();
-  try {
-    const generator = new ImageGenerator(model);
+  const generator = new ImageGenerator(model);
+  const preview = flags.preview === undefined ? null : new PreviewFile(flags.preview);
+  const draw = (asked: NamedRequest, onPicture: (picture: DrawnPicture) => void): Promise<DrawnPicture[]> => {
     let started = false;
-    const image = await generator.generate(
-      { ...request, loras, embeddings },
-      {
-        onStatus: (detail) => progress.say(detail),
-        onStep: ({ call: step, calls }) => {
-          if (!started) progress.start(calls, 'Drawing {bar} {value}/{total} | {eta} s left');
-          started = true;
-          progress.update(step);
-        },
+    return generator.draw(asked, {
+      onStatus: (detail) => progress.say(detail),
+      onStep: async (step) => {
+        if (!started) progress.start(1000, 'Drawing {bar} {percentage}% | {eta} s left');
+        started = true;
+        progress.update(Math.round(step.fraction * 1000));
+        await preview?.write(step);
       },
-    );
-    generator.dispose();
-    const used = loras.flatMap(({ hash, ...lora }) => (hash === null ? [] : [{ ...lora, hash }]));
-    const parameters = pictureParameters(request, { modelName: model.name, loras: used });
-    await writeFile(flags.out, encodePng(image, { parameters: formatParameters(parameters) }));
-    progress.stop();
-    process.stdout.write(`${flags.out}\n`);
+      onPicture,
+    });
+  };
+  const parametersOf = (asked: NamedRequest, { seed, index }: Pick<DrawnPicture, 'seed' | 'index'>) => {
+    const used = asked.loras.flatMap(({ hash, ...lora }) => (hash === null ? [] : [{ ...lora, hash }]));
+    const batchPosition = index % flags.batch;
+    return pictureParameters({ ...asked, seed }, { modelName: model.name, loras: used, batchPosition });
+  };
+  try {
+    if (plot) {
+      const image = await drawPlot(plot, draw);
+      const parameters = parametersOf(request, { seed: request.seed, index: 0 });
+      await writePng(flags.out, image.picture, {
+        ...parameters,
+        settings: [...parameters.settings, ...image.settings],
+      });
+      return 0;
+    }
+    const count = flags.batch * flags.count;
+    const writing: Promise<void>[] = [];
+    const drawn = await draw(request, (picture) => {
+      const out = count === 1 ? flags.out : numbered(flags.out, picture.index, count);
+      writing.push(writePng(out, picture.image, parametersOf(request, picture)));
+    });
+    await Promise.all(writing);
+    if (flags.grid) {
+      const first = parametersOf(request, { seed: request.seed, index: 0 });
+      await writePng(withSuffix(flags.out, 'grid'), await seedGrid(drawn), first);
+    }
     return 0;
   } finally {
+    generator.dispose();
     progress.stop();
     close();
+  }
+}
+
+async function initOf(flags: GenerateFlags, path: string): Promise<InitPicture> {
+  return {
+    image: await openPicture(path),
+    strength: flags.strength,
+    resizeMode: flags.resizeMode,
+    ...(flags.mask === undefined ? {} : { mask: await openPicture(flags.mask) }),
+    maskBlur: flags.maskBlur,
+  };
+}
+
+async function openPicture(path: string): Promise<RgbImage> {
+  const source = await fileSource(path);
+  return decodeImageFile(new Blob([await source.read(0, source.size)]), source.name, decodeInNode);
+}
+
+function hiresOf(flags: GenerateFlags, scale: number): NonNullable<GenerationRequest['hires']> {
+  return {
+    scale,
+    steps: flags.hiresSteps,
+    strength: flags.hiresStrength,
+    upscaler: flags.hiresUpscaler,
+  };
+}
+
+/** All pictures, each with its seed below it. */
+async function seedGrid(pictures: readonly DrawnPicture[]): Promise<RgbImage> {
+  const [{ width, height }] = pictures.map(({ image }) => image) as [RgbImage];
+  const columns = gridColumns(pictures.length, width, height);
+  const rows = Math.ceil(pictures.length / columns);
+  const captions = pictures.map(({ seed }) => `Seed: ${seed}`);
+  return labelledGrid(
+    { columns, rows, planes: 1, cellWidth: width, cellHeight: height, captions },
+    pictures.map(({ image }) => image),
+  );
+}
+
+async function writePng(
+  path: string,
+  image: RgbImage,
+  parameters: Parameters<typeof formatParameters>[0],
+): Promise<void> {
+  await writeFile(path, encodePng(image, { parameters: formatParameters(parameters) }));
+  process.stdout.write(`${path}\n`);
+}
+
+/** `house.png` to `house-007.png`, with as many digits as the last one needs. */
+function numbered(path: string, index: number, count: number): string {
+  return withSuffix(path, String(index).padStart(String(count - 1).length, '0'));
+}
+
+function withSuffix(path: string, suffix: string): string {
+  const extension = extname(path);
+  return join(dirname(path), `${basename(path, extension)}-${suffix}${extension}`);
+}
+
+/** Writes previews, once a second at most; whoever looks at the file never sees half of one. */
+class PreviewFile {
+  private notBefore = 0;
+
+  constructor(private readonly path: string) {}
+
+  async write({ preview }: StepProgress): Promise<void> {
+    const started = performance.now();
+    if (started < this.notBefore) return;
+    const [first] = await preview('auto');
+    if (!first) return;
+    await writeFile(`${this.path}.part`, encodePng(first));
+    await rename(`${this.path}.part`, this.path);
+    this.notBefore = started + Math.max(1000, 10 * (performance.now() - started));
   }
 }

@@ -9,14 +9,24 @@ export interface GpuCounters {
   /** Since the device was opened. */
   dispatches: number;
   submits: number;
+  /** Bytes that went from here to the GPU, through mapped buffers and the queue's writes. */
+  uploadedBytes: number;
 }
 
-/** Wraps `device.createBuffer` and `queue.submit` so that every buffer's bytes are counted until it is destroyed. */
+/** Wraps `device.createBuffer`, `queue.submit` and `queue.writeBuffer`, so that every buffer's bytes are counted until it is destroyed. */
 export function countDevice(device: GPUDevice): GpuCounters {
-  const counters: GpuCounters = { liveBytes: 0, peakBytes: 0, liveBuffers: 0, dispatches: 0, submits: 0 };
+  const counters: GpuCounters = {
+    liveBytes: 0,
+    peakBytes: 0,
+    liveBuffers: 0,
+    dispatches: 0,
+    submits: 0,
+    uploadedBytes: 0,
+  };
   const createBuffer = device.createBuffer.bind(device);
   device.createBuffer = (descriptor) => {
-    const { size } = descriptor;
+    const { size, mappedAtCreation = false } = descriptor;
+    if (mappedAtCreation) counters.uploadedBytes += size;
     const buffer = createBuffer(descriptor);
     counters.liveBytes += size;
     counters.liveBuffers++;
@@ -37,6 +47,13 @@ export function countDevice(device: GPUDevice): GpuCounters {
   device.queue.submit = (commands) => {
     counters.submits++;
     return submit(commands);
+  };
+  const write = device.queue.writeBuffer.bind(device.queue);
+  device.queue.writeBuffer = (...[buffer, offset, data, start = 0, size]: Parameters<GPUQueue['writeBuffer']>) => {
+    // Both count in the array's elements.
+    const bytesEach = 'BYTES_PER_ELEMENT' in data ? Number(data.BYTES_PER_ELEMENT) : 1;
+    counters.uploadedBytes += size === undefined ? data.byteLength - start * bytesEach : size * bytesEach;
+    return write(buffer, offset, data, start, size);
   };
   return counters;
 }

@@ -8,9 +8,11 @@ import {
   keep as tfKeep,
   memory,
   mul as tfMul,
+  relu as tfRelu,
   reshape as tfReshape,
   slice as tfSlice,
   sub as tfSub,
+  tanh as tfTanh,
   tensor as tfTensor,
   tidy as tfTidy,
 } from '@tensorflow/tfjs-core';
@@ -80,6 +82,16 @@ export function subtract(a: Tensor, b: Tensor): Tensor {
 /** x times a number. */
 export function scale(x: Tensor, factor: number): Tensor {
   return tfMul(x, factor);
+}
+
+/** max(x, 0) */
+export function relu(x: Tensor): Tensor {
+  return tfRelu(x);
+}
+
+/** magnitude * tanh(x / magnitude): about x where it is small, never beyond +-magnitude. */
+export function softClamp(x: Tensor, magnitude: number): Tensor {
+  return tfMul(tfTanh(tfMul(x, 1 / magnitude)), magnitude);
 }
 
 /** The same values under another shape; free. */

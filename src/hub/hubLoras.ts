@@ -94,7 +94,7 @@ export async function searchHubLoras(
   const hits: HubSearchHit[] = [];
   try {
     const found = listModels({
-      search: { query, tags: ['lora', 'text-to-image'] },
+      search: { query, task: 'text-to-image', tags: ['lora'] },
       sort: 'downloads',
       limit,
       additionalFields: ['tags'],

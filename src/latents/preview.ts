@@ -6,13 +6,10 @@
 import { clampByte } from '../core/bytes.ts';
 import type { RgbImage } from '../core/image.ts';
 import { defined } from '../core/invariant.ts';
+import type { LatentColours } from '../models/repository.ts';
 import type { CachedLatents } from './cache.ts';
 
-/** rgb = rows [channels + 1][3]: the last row is the constant. Latents are scaled as the UNet sees them; rgb is 0..255. */
-export interface LatentPreview {
-  readonly channels: number;
-  readonly matrix: Float64Array;
-}
+export type LatentPreview = LatentColours;
 
 /** Fits the map to images and their latents' means. */
 export function fitPreview(

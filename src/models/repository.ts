@@ -6,6 +6,7 @@ import { readText, type FileTree } from '../core/files.ts';
 import { openModelWeights } from '../formats/modelWeights.ts';
 import { ClipTextEncoder, parseClipTextConfig, type ClipTextConfig } from './clip.ts';
 import { ConfigReader, ModelConfigError, UnsupportedModelError } from './config.ts';
+import { findTaesd, TinyAutoencoder } from './taesd.ts';
 import { createClipTokenizer, type ClipTokenizer } from './tokenizer.ts';
 import { parseUNetConfig, UNet2DCondition, type UNetConfig } from './unet.ts';
 import { AutoencoderKL, parseVaeConfig, type VaeConfig, type VaeParts } from './vae.ts';
@@ -25,6 +26,16 @@ export interface DiffusionModel {
   loadTextEncoder(onProgress?: LoadProgress): Promise<ClipTextEncoder>;
   loadUNet(onProgress?: LoadProgress): Promise<UNet2DCondition>;
   loadVae(parts: VaeParts, onProgress?: LoadProgress): Promise<AutoencoderKL>;
+  /** The decoder of the TAESD that lies with the model, in `taesd/`; null if there is none. */
+  loadTaesd(): Promise<TinyAutoencoder | null>;
+  /** The colours of latents as tools/latent-colours fitted them, in `vae/latent_colours.json`; null if there is none. */
+  loadLatentColours(): Promise<LatentColours | null>;
+}
+
+/** An affine map from latents, as the UNet sees them, to RGB 0..255: rows [channels + 1][3], the constant last. */
+export interface LatentColours {
+  readonly channels: number;
+  readonly matrix: Float64Array;
 }
 
 /**
@@ -71,6 +82,11 @@ export async function openDiffusionModel(tree: FileTree): Promise<DiffusionModel
       load('unet', onProgress, (reader, onTensor) => UNet2DCondition.load(reader, unetConfig, onTensor)),
     loadVae: (parts, onProgress) =>
       load('vae', onProgress, (reader, onTensor) => AutoencoderKL.load(reader, vaeConfig, parts, onTensor)),
+    loadTaesd: async () => {
+      const folder = findTaesd(tree);
+      return folder === null ? null : TinyAutoencoder.load(tree, folder, { encoder: false, decoder: true });
+    },
+    loadLatentColours: () => readLatentColours(tree, vaeConfig.latentChannels),
   };
 }
 
@@ -81,6 +97,18 @@ export async function openTokenizer(tree: FileTree): Promise<ClipTokenizer> {
     merges: await text(tree, 'tokenizer/merges.txt'),
     config: tree.has('tokenizer/tokenizer_config.json') ? await json(tree, 'tokenizer/tokenizer_config.json') : {},
   });
+}
+
+const COLOURS = 'vae/latent_colours.json';
+
+async function readLatentColours(tree: FileTree, channels: number): Promise<LatentColours | null> {
+  if (!tree.has(COLOURS)) return null;
+  const { matrix } = await json(tree, COLOURS);
+  const isMatrix = Array.isArray(matrix) && matrix.length === (channels + 1) * 3 && matrix.every(Number.isFinite);
+  if (!isMatrix) {
+    throw new ModelConfigError(`${tree.name}/${COLOURS}`, `"matrix" should be ${(channels + 1) * 3} numbers`);
+  }
+  return { channels, matrix: Float64Array.from(matrix as number[]) };
 }
 
 async function text(tree: FileTree, path: string): Promise<string> {

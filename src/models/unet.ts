@@ -11,6 +11,7 @@ import {
   cropTo,
   crossAttention,
   geglu,
+  keep,
   reshape,
   selfAttention,
   silu,
@@ -20,6 +21,7 @@ import {
   upsampleNearest2x,
   type Tensor,
 } from '../gpu/ops.ts';
+import { runtime } from '../gpu/runtime.ts';
 import type { Conv2d } from '../nn/conv2d.ts';
 import type { Linear } from '../nn/linear.ts';
 import type { GroupNorm, LayerNorm } from '../nn/norms.ts';
@@ -115,6 +117,34 @@ export function parseUNetConfig(config: ConfigReader): UNetConfig {
 /** Called with intermediate values under diffusers' module names, for the oracle. The tensor is only lent. */
 export type Tap = (name: string, value: Tensor) => void;
 
+/**
+ * Keys and values of all cross attentions for one context: they depend on nothing else, so that a picture's steps share them. Whoever
+ * changes an adapter must begin a new one.
+ */
+export class CrossAttentionCache {
+  private readonly kept = new Map<Linear, Tensor>();
+
+  /** The projection of the context, computed at its first use. The tensor is only lent. */
+  project(projection: Linear, context: Tensor): Tensor {
+    const known = this.kept.get(projection);
+    if (known) return known;
+    const projected = keep(projection.forward(context));
+    this.kept.set(projection, projected);
+    return projected;
+  }
+
+  dispose(): void {
+    for (const projected of this.kept.values()) projected.dispose();
+    this.kept.clear();
+  }
+}
+
+/** What a forward pass is given beside its values. */
+interface Extras {
+  readonly tap: Tap | undefined;
+  readonly crossAttention: CrossAttentionCache | null;
+}
+
 /** LayerNorm, attention, add; cross attention; GEGLU feed-forward: diffusers' BasicTransformerBlock. */
 class TransformerBlock {
   private constructor(
@@ -156,15 +186,13 @@ class TransformerBlock {
   }
 
   /** x: [N, L, C], context: [N, T, crossAttentionDim]. */
-  forward(x: Tensor, context: Tensor, tap?: Tap): Tensor {
+  forward(x: Tensor, context: Tensor, { tap, crossAttention: cache }: Extras): Tensor {
     const { heads, name } = this;
     const attended = this.selfOut.forward(selfAttention(this.selfQkv.forward(this.norm1.forward(x)), { heads }), x);
     tap?.(`${name}.attn1`, subtract(attended, x));
     const query = this.crossQ.forward(this.norm2.forward(attended));
-    const conditioned = this.crossOut.forward(
-      crossAttention(query, this.crossKv.forward(context), { heads }),
-      attended,
-    );
+    const keyValue = cache ? cache.project(this.crossKv, context) : this.crossKv.forward(context);
+    const conditioned = this.crossOut.forward(crossAttention(query, keyValue, { heads }), attended);
     tap?.(`${name}.attn2`, subtract(conditioned, attended));
     const hidden = geglu(this.feedForwardIn.forward(this.norm3.forward(conditioned)));
     const output = this.feedForwardOut.forward(hidden, conditioned);
@@ -201,14 +229,15 @@ class SpatialTransformer {
     return [this.projectIn, ...this.blocks.flatMap((block) => block.layers()), this.projectOut];
   }
 
-  forward(x: Tensor, context: Tensor, tap?: Tap): Tensor {
+  forward(x: Tensor, context: Tensor, extras: Extras): Tensor {
+    const { tap } = extras;
     const [n, h, w, c] = x.shape as [number, number, number, number];
     const normalised = this.norm.forward(x);
     tap?.(`${this.name}.norm`, normalised);
     const projected = this.projectIn.forward(normalised);
     tap?.(`${this.name}.proj_in`, projected);
     let tokens = reshape(projected, [n, h * w, projected.shape[3]!]);
-    for (const block of this.blocks) tokens = block.forward(tokens, context, tap);
+    for (const block of this.blocks) tokens = block.forward(tokens, context, extras);
     const output = reshape(this.projectOut.forward(tokens, reshape(x, [n, h * w, c])), [n, h, w, c]);
     tap?.(this.name, output);
     return output;
@@ -231,6 +260,7 @@ interface Level {
 export class UNet2DCondition {
   /** Set by the oracle only. */
   tap: Tap | undefined;
+  private crossAttention: CrossAttentionCache | null = null;
 
   private constructor(
     readonly config: UNetConfig,
@@ -366,7 +396,7 @@ export class UNet2DCondition {
         push(`${level.name}.${j}`, [from, 'time', 'context'], current, layers, ([x, time, context]) => {
           let h = resnet.forward(x!, time);
           tap(`${level.name}.resnets.${j}`, h);
-          if (transformer) h = transformer.forward(h, context!, this.tap);
+          if (transformer) h = transformer.forward(h, context!, this.extras);
           if (isEnd) tap(level.name, h);
           return h;
         });
@@ -387,7 +417,7 @@ export class UNet2DCondition {
     push('mid_block', [current, 'time', 'context'], 'm', midLayers, ([x, time, context]) => {
       const first = midFirst.forward(x!, time);
       tap('mid_block.resnets.0', first);
-      const h = midSecond.forward(midTransformer.forward(first, context!, this.tap), time);
+      const h = midSecond.forward(midTransformer.forward(first, context!, this.extras), time);
       tap('mid_block', h);
       return h;
     });
@@ -409,7 +439,7 @@ export class UNet2DCondition {
           [...resnet.layers(), ...(transformer?.layers() ?? []), ...(upsample ? [upsample] : [])],
           ([x, skipped, time, context, wanted]) => {
             let h = resnet.forward(concatChannels([x!, skipped!]), time);
-            if (transformer) h = transformer.forward(h, context!, this.tap);
+            if (transformer) h = transformer.forward(h, context!, this.extras);
             if (upsample) h = upsample.forward(cropTo(upsampleNearest2x(h), wanted!.shape));
             if (isEnd) tap(level.name, h);
             return h;
@@ -425,8 +455,16 @@ export class UNet2DCondition {
     return segments;
   }
 
-  /** Predicts [N, H, W, out] for noisy latents [N, H, W, in], one timestep each, under context [N, T, D]. */
-  forward(sample: Tensor, timesteps: readonly number[], context: Tensor): Tensor {
+  private get extras(): Extras {
+    const { tap, crossAttention: cache } = this;
+    return { tap, crossAttention: cache };
+  }
+
+  /**
+   * Predicts [N, H, W, out] for noisy latents [N, H, W, in], one timestep each, under context [N, T, D]. With a cache, which must be of
+   * this context, keys and values are computed once; not for training.
+   */
+  forward(sample: Tensor, timesteps: readonly number[], context: Tensor, cache?: CrossAttentionCache): Tensor {
     invariant(sample.shape[0] === timesteps.length, 'One timestep a sample', { shape: sample.shape, timesteps });
     const time = this.embedTime(timesteps);
     const values: Values = new Map([
@@ -434,9 +472,19 @@ export class UNet2DCondition {
       ['time', time],
       ['context', context],
     ]);
-    const out = runSegments(this.segments(), values, 'out');
-    time.dispose();
-    return out;
+    this.crossAttention = cache ?? null;
+    try {
+      return runSegments(this.segments(), values, 'out');
+    } finally {
+      this.crossAttention = null;
+      time.dispose();
+    }
+  }
+
+  /** How many latents of h x w pixels may be computed at once: the widest activation, that of GEGLU, must fit one binding. */
+  maxRows(h: number, w: number): number {
+    const bytes = h * w * 8 * defined(this.config.blockOutChannels[0]) * 4;
+    return Math.max(1, Math.floor(runtime().device.limits.maxStorageBufferBindingSize / bytes));
   }
 }
 

@@ -1,8 +1,9 @@
 /** The denoising loop of a Stable Diffusion pipeline with classifier-free guidance (Ho & Salimans 2021). */
+import { joinFloats } from '../core/floats.ts';
 import { defined, invariant } from '../core/invariant.ts';
 import { readTensor, tensor, type Tensor } from '../gpu/ops.ts';
 import type { PromptEmbedding } from '../latents/embeddings.ts';
-import type { UNet2DCondition } from '../models/unet.ts';
+import { CrossAttentionCache, type UNet2DCondition } from '../models/unet.ts';
 import type { DrawNoise, Scheduler } from '../schedulers/types.ts';
 
 /** A prompt that changes on the way: what the UNet's call number `call`, counted from 0, is conditioned on. */
@@ -22,6 +23,8 @@ export interface DenoiseOptions {
   readonly negativePromptEmbeds: PromptEmbedding | EmbeddingOfCall;
   /** At 1 or below the negative prompt is not used, as in diffusers. */
   readonly guidanceScale: number;
+  /** So many rows (pictures, twice with guidance) go through the UNet at once; as many as the GPU takes, if not given. */
+  readonly rowsAtOnce?: number;
   /** What goes on instead of the latents after entry `i` of the timesteps: inpainting puts back what the mask keeps. */
   readonly adjust?: (latents: Float32Array, i: number) => Float32Array;
   readonly signal?: AbortSignal;
@@ -37,7 +40,8 @@ export async function denoise(options: DenoiseOptions): Promise<Float32Array> {
   const { guidanceScale, adjust, signal, interrupted, onStep } = options;
   const guided = guidanceScale > 1;
   const prompts = guided ? [negativePromptEmbeds, promptEmbeds] : [promptEmbeds];
-  const context = new Context(count);
+  const rowsAtOnce = Math.min(options.rowsAtOnce ?? Infinity, unet.maxRows(shape[0], shape[1]));
+  const context = new Context(count, rowsAtOnce);
   let call = 0;
   let latents = start?.latents ?? noise().map((value) => value * scheduler.initNoiseSigma);
   const from = start?.from ?? 0;
@@ -46,19 +50,11 @@ export async function denoise(options: DenoiseOptions): Promise<Float32Array> {
       if (i < from) continue;
       signal?.throwIfAborted();
       const before = latents;
-      const input = scheduler.scaleModelInput(before, i);
-      const rows = count * prompts.length;
-      const sample = tensor(repeat(input, prompts.length), [rows, ...shape]);
-      const predicted = unet.forward(
-        sample,
-        Array.from({ length: rows }, () => timestep),
-        context.of(prompts.map((embeds) => (typeof embeds === 'function' ? embeds(call) : embeds))),
-      );
+      const input = repeat(scheduler.scaleModelInput(before, i), prompts.length);
+      context.set(prompts.map((embeds) => (typeof embeds === 'function' ? embeds(call) : embeds)));
+      const predicted = await predict(unet, context, input, timestep, shape);
       call++;
-      const values = await readTensor(predicted);
-      predicted.dispose();
-      sample.dispose();
-      const output = guided ? guide(values, guidanceScale) : values;
+      const output = guided ? guide(predicted, guidanceScale) : predicted;
       const next = scheduler.step(output, i, before, noise);
       latents = adjust ? adjust(next, i) : next;
       await onStep?.(i + 1, latents, () => scheduler.predOriginalSample(output, i, before));
@@ -68,6 +64,28 @@ export async function denoise(options: DenoiseOptions): Promise<Float32Array> {
     context.dispose();
   }
   return latents;
+}
+
+/** The UNet's output for all rows of `input`, part by part. */
+async function predict(
+  unet: UNet2DCondition,
+  context: Context,
+  input: Float32Array,
+  timestep: number,
+  shape: readonly [number, number, number],
+): Promise<Float32Array> {
+  const size = shape[0] * shape[1] * shape[2];
+  const outputs: Float32Array[] = [];
+  for (const { rows, tensor: conditioning, cache } of context.parts) {
+    const [first, end] = rows;
+    const sample = tensor(input.slice(first * size, end * size), [end - first, ...shape]);
+    const timesteps = Array.from({ length: end - first }, () => timestep);
+    const predicted = unet.forward(sample, timesteps, conditioning, cache);
+    sample.dispose();
+    outputs.push(await readTensor(predicted));
+    predicted.dispose();
+  }
+  return outputs.length === 1 ? defined(outputs[0]) : joinFloats(outputs);
 }
 
 /** uncond + scale * (cond - uncond), in float32, for a batch of [negative, prompt]. */
@@ -87,32 +105,54 @@ function repeat(values: Float32Array, copies: number): Float32Array {
   return out;
 }
 
-/** The batch of embeddings on the GPU; uploaded again only when it changes. */
+/** Rows that go through the UNet together, with what they are conditioned on: [rows, tokens, width]. */
+interface ContextPart {
+  readonly rows: readonly [first: number, end: number];
+  readonly tensor: Tensor;
+  readonly cache: CrossAttentionCache;
+}
+
+/** The embeddings on the GPU, with what the cross attentions make of them; uploaded and computed again only when they change. */
 class Context {
   private embeddings: readonly PromptEmbedding[] = [];
-  private onGpu: Tensor | null = null;
+  parts: readonly ContextPart[] = [];
 
   /** Each prompt stands `count` times, one after the other. */
-  constructor(private readonly count: number) {}
+  constructor(
+    private readonly count: number,
+    private readonly rowsAtOnce: number,
+  ) {}
 
-  /** [prompts * count, tokens, width] */
-  of(embeddings: readonly PromptEmbedding[]): Tensor {
-    if (this.onGpu && embeddings.every((embedding, i) => embedding === this.embeddings[i])) return this.onGpu;
+  set(embeddings: readonly PromptEmbedding[]): void {
+    if (this.parts.length > 0 && embeddings.every((embedding, i) => embedding === this.embeddings[i])) return;
     this.dispose();
-    const { count } = this;
+    const { count, rowsAtOnce } = this;
     const { tokens, width } = defined(embeddings[0]);
-    const values = new Float32Array(embeddings.length * count * tokens * width);
-    embeddings.forEach((embedding, i) => {
-      invariant(embedding.tokens === tokens && embedding.width === width, 'Prompts must be encoded to one size');
-      for (let k = 0; k < count; k++) values.set(embedding.values, (i * count + k) * tokens * width);
-    });
+    const total = embeddings.length * count;
+    const parts: ContextPart[] = [];
+    for (let first = 0; first < total; first += rowsAtOnce) {
+      const end = Math.min(total, first + rowsAtOnce);
+      const values = new Float32Array((end - first) * tokens * width);
+      for (let row = first; row < end; row++) {
+        const embedding = defined(embeddings[Math.floor(row / count)]);
+        invariant(embedding.tokens === tokens && embedding.width === width, 'Prompts must be encoded to one size');
+        values.set(embedding.values, (row - first) * tokens * width);
+      }
+      parts.push({
+        rows: [first, end],
+        tensor: tensor(values, [end - first, tokens, width]),
+        cache: new CrossAttentionCache(),
+      });
+    }
     this.embeddings = embeddings;
-    this.onGpu = tensor(values, [embeddings.length * count, tokens, width]);
-    return this.onGpu;
+    this.parts = parts;
   }
 
   dispose(): void {
-    this.onGpu?.dispose();
-    this.onGpu = null;
+    for (const part of this.parts) {
+      part.tensor.dispose();
+      part.cache.dispose();
+    }
+    this.parts = [];
   }
 }

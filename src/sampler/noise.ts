@@ -1,4 +1,5 @@
 /** The noise of pictures: of their start, then of their steps, drawn one after another from one generator. */
+import { joinFloats } from '../core/floats.ts';
 import { TorchGenerator } from '../core/rng.ts';
 import { PhiloxGenerator } from '../core/rngPhilox.ts';
 import type { DrawNoise } from '../schedulers/types.ts';
@@ -29,7 +30,7 @@ export interface BatchNoise {
 /** Each picture has a generator of its own (A1111; diffusers with a list of generators), so that it can be drawn alone as well. */
 export function noiseOfEach(seeds: readonly number[], shape: Shape, device: NoiseDevice = 'cpu'): BatchNoise {
   const sources = seeds.map((seed) => noiseSource(seed, shape, device));
-  const draw = (): Float32Array => join(sources.map((source) => source()));
+  const draw = (): Float32Array => joinFloats(sources.map((source) => source()));
   return { posterior: draw, draw };
 }
 
@@ -40,20 +41,10 @@ export function noiseOfBatch(seed: number, n: number, shape: Shape, device: Nois
   return {
     posterior: () => {
       const one = toChannelsLast(generator.randn([1, c, h, w]), 1, shape);
-      return join(Array.from({ length: n }, () => one));
+      return joinFloats(Array.from({ length: n }, () => one));
     },
     draw: () => toChannelsLast(generator.randn([n, c, h, w]), n, shape),
   };
-}
-
-function join(parts: readonly Float32Array[]): Float32Array {
-  const out = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
 }
 
 /** [n, c, h, w] to [n, h, w, c]. */

@@ -29,6 +29,7 @@ import {
   type GenerationRequest,
   type PluggedAdapter,
 } from './generationRequest.ts';
+import { PreviewPainter, type LatentShape } from './previews.ts';
 import { resolutionUnit } from './training.ts';
 
 export interface GenerationOptions {
@@ -51,9 +52,8 @@ export interface StepProgress {
   readonly stage: 'first' | 'hires';
   /** 0..1 of all that was asked for, by the pixels that are computed. */
   readonly fraction: number;
-  /** The clean latents that the step pointed to, [count, h, w, c]. */
-  readonly clean: () => Float32Array;
-  readonly shape: LatentShape;
+  /** What the batch is becoming, by the clean latents that the step pointed to; costs time, a little or more. */
+  readonly preview: (mode: 'auto' | 'colours') => Promise<RgbImage[]>;
 }
 
 export interface DrawnPicture {
@@ -65,8 +65,6 @@ export interface DrawnPicture {
   /** True of what an interrupted walk had come to. */
   readonly isPartial: boolean;
 }
-
-export type LatentShape = readonly [count: number, h: number, w: number, c: number];
 
 /** One walk of the scheduler, for each batch anew. */
 interface Walk {
@@ -98,6 +96,7 @@ export class ImageGenerator {
   private vae: { readonly model: AutoencoderKL; readonly hasEncoder: boolean } | null = null;
   private readonly unetAdapters = new AdapterSlot();
   private readonly prompts: PromptConditioner;
+  private readonly painter: PreviewPainter;
 
   /** A UNet that is loaded already may be lent: it is used instead of an own one and stays its owner's to dispose. */
   constructor(
@@ -105,6 +104,7 @@ export class ImageGenerator {
     private readonly lent: { readonly unet?: UNet2DCondition } = {},
   ) {
     this.prompts = new PromptConditioner(model);
+    this.painter = new PreviewPainter(model, () => this.loadVae(false));
   }
 
   /** One picture: the first of what {@link draw} draws. */
@@ -144,6 +144,7 @@ export class ImageGenerator {
   dispose(): void {
     this.unetAdapters.clear();
     this.prompts.dispose();
+    this.painter.dispose();
     this.ownUnet?.dispose();
     this.ownUnet = null;
     this.vae?.model.dispose();
@@ -166,7 +167,8 @@ export class ImageGenerator {
     for (const walk of walks) {
       const scheduler = this.schedulerOf(request, walk.steps);
       const before = { latents, shape };
-      shape = this.latentShape(batch.count, walk);
+      const size = this.latentShape(batch.count, walk);
+      shape = size;
       const noise = noiseOf(request, batch, shape);
       const start =
         walk.stage === 'hires'
@@ -200,8 +202,7 @@ export class ImageGenerator {
               batch: batch.index,
               stage: walk.stage,
               fraction,
-              clean: pointedTo,
-              shape,
+              preview: (mode) => this.painter.paint(pointedTo(), size, mode),
             });
           },
         }),
@@ -226,9 +227,9 @@ export class ImageGenerator {
     const drawn: DrawnPicture[] = [];
     for (let i = 0; i < batch.count; i++) {
       signal?.throwIfAborted();
-      const image = await decodeLatents(vae, latents.subarray(i * h * w * c, (i + 1) * h * w * c), [h, w], {
-        tiled: request.vaeTiling ?? false,
-      });
+      const own = latents.slice(i * h * w * c, (i + 1) * h * w * c);
+      const image = await decodeLatents(vae, own, [h, w], { tiled: request.vaeTiling ?? false });
+      this.painter.learn(image, own);
       const picture = {
         index: batch.firstPicture + i,
         seed: defined(batch.seeds[i]),

@@ -14,7 +14,7 @@ import type { NoisyBatch } from '../trainer/batch.ts';
 import type { StripEntry } from '../worker/protocol.ts';
 
 /** Up to this many multiply-adds a picture is decoded: some 5 ms on a GPU of 1 TFLOP/s. SD1.5's VAE at 512 px takes 1.2e12. */
-const cheapDecode = 3e9;
+export const cheapDecode = 3e9;
 
 /** Decoded strips take at most one part in so many of the time: a slow GPU shows fewer of them instead of training slower. */
 const shareOfTime = 10;

@@ -1,6 +1,7 @@
 /** What the page and the worker say about pictures and what they are drawn with. Part of protocol.ts: plain data, nothing here runs. */
 import type { PlainError } from '../core/errors.ts';
 import type { RgbImage } from '../core/image.ts';
+import type { GridRequest } from '../core/plotLayout.ts';
 import type { SchedulerName } from '../schedulers/index.ts';
 import type { TimestepSpacing } from '../schedulers/noiseSchedule.ts';
 
@@ -273,6 +274,14 @@ export interface GenerateRequests {
   'queue.interrupt': [{ readonly jobId: string }, null];
   /** Moves a waiting job to a place among those that wait, 0 being the next. */
   'queue.move': [{ readonly jobId: string; readonly index: number }, QueueState];
+  /**
+   * One labelled image of several pictures: an X/Y/Z plot (see core/plot.ts) or a grid. `pictures`: one a cell, column by column, then row
+   * by row, then plane by plane; null for one that is not there. `parameters` goes into the PNG.
+   */
+  'plot.compose': [
+    { readonly grid: GridRequest; readonly pictures: readonly (Blob | null)[]; readonly parameters?: string },
+    { readonly png: Blob; readonly width: number; readonly height: number },
+  ];
   /** The settings in a PNG; null if it has none. */
   'picture.settings': [{ readonly file: Blob }, PictureSettings | null];
   'loras.list': [Record<string, never>, readonly LibraryLora[]];

@@ -3,22 +3,30 @@ import type { RgbImage } from '../core/image.ts';
 import { decodeImageFile } from '../dataset/accept.ts';
 import { formatParameters, parseParameters } from '../formats/pngParameters.ts';
 import { readPngTexts } from '../formats/pngText.ts';
-import type { DrawnPicture, ImageGenerator } from '../session/generation.ts';
+import type { DrawnPicture, ImageGenerator, StepProgress } from '../session/generation.ts';
 import type { GenerationRequest, InitPicture, PluggedAdapter } from '../session/generationRequest.ts';
 import { pictureParameters, settingsOfPicture, type UsedLora } from '../session/parameters.ts';
 import type { RunStore } from '../storage/runStore.ts';
+import { composeGrid } from './composeGrid.ts';
 import { decodeInBrowser } from './decodeImage.ts';
 import type { GpuSession } from './gpuSession.ts';
 import { JobQueue, type JobControl } from './jobQueue.ts';
 import type { Library } from './library.ts';
 import { taggedLoras } from './loraSources.ts';
 import { pngBlob } from './pictures.ts';
-import type { GeneratedPicture, GenerateRequest, GenerateResult, InitImage, QueueState } from './protocol.ts';
+import type {
+  GeneratedPicture,
+  GenerateRequest,
+  GenerateResult,
+  InitImage,
+  PreviewMode,
+  QueueState,
+} from './protocol.ts';
 import type { Handlers, RequestContext } from './server.ts';
 
 export type GenerationHandlers = Pick<
   Handlers,
-  'generate' | 'picture.settings' | Extract<keyof Handlers, `queue.${string}`>
+  'generate' | 'picture.settings' | 'plot.compose' | Extract<keyof Handlers, `queue.${string}`>
 >;
 
 interface Parts {
@@ -53,6 +61,7 @@ export function generationHandlers(parts: Parts): GenerationHandlers {
       return null;
     },
     'queue.move': async ({ jobId, index }) => queue.move(jobId, index),
+    'plot.compose': ({ grid, pictures, parameters }) => composeGrid(grid, pictures, parameters),
     'picture.settings': async ({ file }) => {
       const text = readPngTexts(new Uint8Array(await file.arrayBuffer())).get('parameters');
       return text === undefined ? null : settingsOfPicture(parseParameters(text));
@@ -81,13 +90,14 @@ async function draw(jobId: string, request: GenerateRequest, job: Job): Promise<
     ...(initImage ? { init: await initOf(initImage) } : {}),
   };
   const pictures: GeneratedPicture[] = [];
+  const previews = new Previews(request.preview ?? 'none');
   let firstStep = 0;
   let firstFraction = 0;
   await generator.draw(asked, {
     signal,
     interrupted,
     onStatus: (detail) => context.emit('generate.status', { jobId, detail }),
-    onStep: ({ call, calls, batch, stage, fraction }) => {
+    onStep: async ({ call, calls, batch, stage, fraction, preview }) => {
       const now = performance.now();
       // The first step loads and compiles: what it takes says little about the others.
       if (firstStep === 0) [firstStep, firstFraction] = [now, fraction];
@@ -102,7 +112,7 @@ async function draw(jobId: string, request: GenerateRequest, job: Job): Promise<
         batch,
         batchCount,
         stage,
-        previews: [],
+        previews: await previews.next(preview),
       });
     },
     onPicture: (picture) => {
@@ -140,6 +150,22 @@ async function initOf({ image, mask, ...rest }: InitImage): Promise<InitPicture>
 
 async function decode(blob: Blob, name: string): Promise<RgbImage> {
   return decodeImageFile(blob, blob instanceof File ? blob.name : name, decodeInBrowser);
+}
+
+/** Previews now and then: a few a second at most, and no more than a tenth of the time. */
+class Previews {
+  private notBefore = 0;
+
+  constructor(private readonly mode: PreviewMode) {}
+
+  async next(paint: StepProgress['preview']): Promise<readonly RgbImage[]> {
+    const started = performance.now();
+    if (this.mode === 'none' || started < this.notBefore) return [];
+    const painted = await paint(this.mode);
+    const took = performance.now() - started;
+    this.notBefore = started + Math.max(250, 10 * took);
+    return painted;
+  }
 }
 
 function finish(

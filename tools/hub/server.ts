@@ -165,6 +165,10 @@ async function answerHub(
   options: HubOptions,
 ): Promise<void> {
   const { request, response } = exchange;
+  if (request.path === '/api/models') {
+    await sendSearch(exchange, repositories, options);
+    return;
+  }
   const api = /^\/api\/models\/([^/]+\/[^/]+)(?:\/(revision|tree|paths-info)\/([^/]+)(?:\/(.*))?)?$/.exec(request.path);
   const file = /^\/([^/]+\/[^/]+)\/(resolve|raw)\/([^/]+)\/(.+)$/.exec(request.path);
   const [, id = '', verb = 'revision', revision = 'main', path = ''] = api ?? file ?? [];
@@ -186,24 +190,51 @@ async function answerHub(
   else await sendResolved(exchange, repository, path, cdnUrl);
 }
 
+/** The repositories whose ids hold the words and whose tags hold the filters; with a token, to its holder only. */
+async function sendSearch(
+  { request, response }: Exchange,
+  repositories: Repositories,
+  { token }: HubOptions,
+): Promise<void> {
+  const { query } = request;
+  const search = (query.get('search') ?? '').toLowerCase();
+  const found: Record<string, unknown>[] = [];
+  for (const id of isAuthorized(request, token) ? await repositories.ids() : []) {
+    const repository = await repositories.find(id);
+    if (repository === undefined || !id.toLowerCase().includes(search)) continue;
+    const { tags, pipeline_tag: task } = facts(repository, token !== undefined);
+    const wanted = query.getAll('filter');
+    const isWanted =
+      wanted.every((tag) => [...tags, task].includes(tag)) && [null, task].includes(query.get('pipeline_tag'));
+    if (isWanted) found.push(modelInfo(repository, query, token !== undefined));
+  }
+  sendJson(response, found.slice(0, Number(query.get('limit') ?? 1000)));
+}
+
 function isAuthorized(request: HubRequest, token: string | undefined): boolean {
   return token === undefined || request.authorization === `Bearer ${token}`;
 }
 
-function modelInfo(repository: Repository, query: URLSearchParams, isPrivate: boolean): Record<string, unknown> {
-  const info: Record<string, unknown> = {
+/** What the Hub knows of a repository. One that is no whole model counts as a LoRA. */
+function facts(repository: Repository, isPrivate: boolean) {
+  const isModel = repository.files.some(({ path }) => path === 'model_index.json');
+  return {
     sha: repository.sha,
     private: isPrivate,
     gated: false,
     disabled: false,
     downloads: 0,
     likes: 0,
-    tags: ['diffusers', 'safetensors'],
+    tags: isModel ? ['diffusers', 'safetensors'] : ['diffusers', 'safetensors', 'lora'],
     pipeline_tag: 'text-to-image',
     library_name: 'diffusers',
     lastModified: repository.lastModified.toISOString(),
     siblings: repository.files.map(({ path }) => ({ rfilename: path })),
   };
+}
+
+function modelInfo(repository: Repository, query: URLSearchParams, isPrivate: boolean): Record<string, unknown> {
+  const info: Record<string, unknown> = facts(repository, isPrivate);
   // With `expand` the Hub answers with the named fields only.
   const wanted = query.getAll('expand');
   const fields = wanted.length === 0 ? info : Object.fromEntries(wanted.map((name) => [name, info[name]]));

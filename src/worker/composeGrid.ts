@@ -1,0 +1,34 @@
+/** A labelled image of pictures, drawn on a canvas in the worker. */
+import { GRID_STYLE, layoutGrid, type GridRequest } from '../core/plotLayout.ts';
+import { overColour, white } from '../dataset/accept.ts';
+import { pngBlob } from './pictures.ts';
+
+/** `pictures`: one a cell, column by column, then row by row, then plane by plane. Written as PNG with `parameters` in it. */
+export async function composeGrid(
+  request: GridRequest,
+  pictures: readonly (Blob | null)[],
+  parameters?: string,
+): Promise<{ readonly png: Blob; readonly width: number; readonly height: number }> {
+  const { width, height, cells, texts } = layoutGrid(request);
+  const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true });
+  if (!context) throw new Error('OffscreenCanvas gave no 2d context');
+  context.fillStyle = GRID_STYLE.paper;
+  context.fillRect(0, 0, width, height);
+  for (const [i, { left, top, width: w, height: h }] of cells.entries()) {
+    const picture = pictures[i];
+    if (!picture) continue;
+    const bitmap = await createImageBitmap(picture);
+    context.drawImage(bitmap, left + Math.floor((w - bitmap.width) / 2), top + Math.floor((h - bitmap.height) / 2));
+    bitmap.close();
+  }
+  context.fillStyle = GRID_STYLE.ink;
+  context.textBaseline = 'middle';
+  for (const { text, x, y, align, size, isBold } of texts) {
+    context.font = `${isBold ? 'bold ' : ''}${size}px ${GRID_STYLE.font}`;
+    context.textAlign = align;
+    context.fillText(text, x, y);
+  }
+  const { data } = context.getImageData(0, 0, width, height);
+  const image = overColour({ width, height, data }, white);
+  return { png: pngBlob(image, parameters === undefined ? {} : { parameters }), width, height };
+}
