@@ -41,7 +41,7 @@ test('try it now: from the first click to a LoRA of the demo model', async ({ pa
     await choice.getByRole('button', { name: 'Try it now' }).click();
     await expect(page.getByRole('tab', { name: 'Train' })).toHaveAttribute('data-state', 'active');
     await expect(page.getByRole('button', { name: 'Start training' })).toBeEnabled();
-    await expect(page.getByTestId('preset-in-use')).toContainText('Preset Style for the demo model');
+    await expect(page.getByTestId('preset-in-use')).toContainText('Style for the demo model');
     await expect(field(page, 'Resolution')).toHaveValue('64');
     await expect(field(page, 'Resolution')).toBeDisabled();
     await expect(field(page, 'Sample prompt 1')).toHaveValue(/^pixel art of /);
@@ -66,10 +66,11 @@ test('try it now: from the first click to a LoRA of the demo model', async ({ pa
     await field(page, 'Steps').fill(String(steps));
     await field(page, 'Sample every').fill(String(steps / 2));
     for (const index of [4, 3, 2]) await page.getByRole('button', { name: `Remove sample prompt ${index}` }).click();
-    await page.getByRole('button', { name: 'Advanced settings' }).click();
+    await page.getByRole('button', { name: /^Optimizer and schedule/ }).click();
     await field(page, 'Batch size').fill('2');
+    await page.getByRole('button', { name: /^Samples/ }).click();
     await field(page, 'Sample steps').fill('3');
-    await expect(page.getByTestId('preset-in-use')).toContainText('Your own settings');
+    await expect(page.getByTestId('preset-in-use')).toHaveText('Style for the demo model, 2 changed');
     await page.getByRole('button', { name: 'Start training' }).click();
     const strip = page.getByTestId('strip');
     await expect(strip).toHaveAttribute('data-step', /^[1-9]/, { timeout: 180_000 });

@@ -84,7 +84,7 @@ test('images in, a trained LoRA out', async ({ page }) => {
     await page.getByRole('textbox', { name: 'Resolution', exact: true }).fill(String(settings.resolution));
     await page.getByRole('textbox', { name: 'Sample every', exact: true }).fill('10');
     for (const index of [3, 2]) await page.getByRole('button', { name: `Remove sample prompt ${index}` }).click();
-    await page.getByRole('button', { name: 'Advanced settings' }).click();
+    await page.getByRole('button', { name: /^Samples/ }).click();
     await page.getByRole('textbox', { name: 'Sample steps', exact: true }).fill('3');
     await page.getByRole('button', { name: 'Start training' }).click();
     const strip = page.getByTestId('strip');

@@ -5,6 +5,7 @@ import { createDatasetSlice } from './dataset.ts';
 import { createGenerateSlice } from './generate.ts';
 import { createGpuSlice } from './gpu.ts';
 import { createModelSlice } from './model.ts';
+import { createPresetsSlice } from './presets.ts';
 import { createPromptCountSlice } from './promptCount.ts';
 import { createRunsSlice } from './runs.ts';
 import { createSamplesSlice } from './samples.ts';
@@ -25,6 +26,7 @@ export function createStudioStore(client: StudioClient): StudioStore {
       ...createModelSlice(context),
       ...createDatasetSlice(context),
       ...createSamplesSlice(context),
+      ...createPresetsSlice(context),
       ...createTrainingSlice(context),
       ...createRunsSlice(context),
       ...createGenerateSlice(context),

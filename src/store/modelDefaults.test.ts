@@ -20,7 +20,7 @@ test('an untouched form follows the model there and back', () => {
   expect(there).toEqual({ ...initialTrainForm, ...presetTexts('demoStyle'), resolution: '64' });
   expect(presetInForm(there, 'demo')).toBe('style');
   expect(presetInForm(there, 'a/sd15')).toBeNull();
-  expect(readTrainForm(there, [], 64).errors).toEqual({});
+  expect(readTrainForm(there, [], { imageSize: 64, sizeUnit: 4 }).errors).toEqual({});
   expect(followTrainForm(there, sd15, demo)).toEqual(initialTrainForm);
 });
 

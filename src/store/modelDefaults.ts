@@ -2,7 +2,7 @@
 import { type PresetKind, type PresetName, presetNameFor, presets } from '../core/presets.ts';
 import type { ListedModel } from '../worker/protocol.ts';
 import type { GenerateForm } from './generateForm.ts';
-import { explainNumber, matchingPreset, presetTexts, resolutionRule, type TrainForm } from './trainForm.ts';
+import { explainNumber, matchingPreset, presetPart, presetTexts, resolutionRule, type TrainForm } from './trainForm.ts';
 
 export type ModelSizes = Pick<ListedModel, 'imageSize' | 'sizeUnit'>;
 
@@ -33,7 +33,7 @@ export function followTrainForm(form: TrainForm, model: ListedModel, former: Lis
   const untouched = matchingPreset(form, Object.keys(presets) as PresetName[]);
   const kind = kinds.find((each) => untouched !== null && untouched.toLowerCase().endsWith(each));
   const own = kind === undefined ? null : presetNameFor(model.id, kind);
-  const values = own === null || own === untouched ? {} : presetTexts(own);
+  const values = own === null || own === untouched ? {} : presetPart(presetTexts(own));
   const fits = explainNumber(form.resolution, resolutionRule(model.imageSize)) === null;
   const followed = Number(form.resolution) === former?.imageSize || !fits;
   return { ...form, ...values, ...(followed ? { resolution: String(model.imageSize) } : {}) };

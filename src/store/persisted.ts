@@ -8,6 +8,8 @@ export type PersistedKey =
   | 'triggerWord'
   | 'background'
   | 'trainForm'
+  | 'preset'
+  | 'presets'
   | 'generateForm'
   | 'samplePrompts';
 

@@ -5,6 +5,7 @@ import type { DatasetSlice } from './dataset.ts';
 import type { GenerateSlice } from './generate.ts';
 import type { GpuSlice } from './gpu.ts';
 import type { ModelSlice } from './model.ts';
+import type { PresetsSlice } from './presets.ts';
 import type { PromptCountSlice } from './promptCount.ts';
 import type { RunsSlice } from './runs.ts';
 import type { SamplesSlice } from './samples.ts';
@@ -19,6 +20,7 @@ export interface StudioState
     DatasetSlice,
     SamplesSlice,
     TrainingSlice,
+    PresetsSlice,
     RunsSlice,
     GenerateSlice,
     PromptCountSlice,

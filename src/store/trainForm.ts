@@ -1,59 +1,133 @@
 /**
- * The Train panel's form: text as typed, presets, and its validation into {@link TrainOptions}.
+ * The Train panel's form: a text for every option, and its validation into {@link TrainOptions}.
  * Fields are kept as text so that a half-typed number can stand there while it is explained what is wrong with it.
  */
+import { checkTrainOptions } from '../core/checkTrainOptions.ts';
+import {
+  isOfKind,
+  keepsRule,
+  optionAt,
+  type OptionRule,
+  type TrainOptionPath,
+  trainOptionRules,
+} from '../core/trainOptionRules.ts';
+import { defaultLrScheduler } from '../core/learningRate.ts';
+import {
+  defaultOptimizer,
+  defaultTrainOptions,
+  type LrSchedulerName,
+  optimizerDefaults,
+  type OptimizerName,
+  type SamplePrompt,
+  type TrainOptions,
+} from '../core/trainOptions.ts';
+import { completeTrainOptions } from '../core/trainOptionsJson.ts';
 import { type PresetName, presets } from '../core/presets.ts';
-import { defaultTrainOptions, type SamplePrompt, type TrainOptions } from '../core/trainOptions.ts';
 
-export interface TrainForm {
-  readonly resolution: string;
-  readonly rank: string;
-  readonly alpha: string;
-  readonly learningRate: string;
-  readonly maxTrainSteps: string;
-  readonly trainBatchSize: string;
-  readonly seed: string;
-  /** Percent. */
-  readonly flipPercent: string;
-  readonly sampleEvery: string;
-  readonly sampleInferenceSteps: string;
-  readonly sampleGuidanceScale: string;
+/** Every option that has a field of its own. Flags are `true` or `false`, nothing (null) is the empty text. */
+export type TrainField = TrainOptionPath | 'blockLearningRates' | 'validation.timesteps';
+
+export type TrainForm = Readonly<Record<TrainField, string>>;
+
+const paths = Object.keys(trainOptionRules) as TrainOptionPath[];
+
+export const trainFields: readonly TrainField[] = [...paths, 'blockLearningRates', 'validation.timesteps'];
+
+/** Chances and shares that people think of in percent. */
+const percentFields: ReadonlySet<TrainField> = new Set(['flipProbability', 'captionDropout', 'validation.split']);
+
+export function isPercent(field: TrainField): boolean {
+  return percentFields.has(field);
 }
 
-export type TrainField = keyof TrainForm;
-
-/** A recipe's numbers as the form's texts. */
-export function presetTexts(name: PresetName): Partial<TrainForm> {
-  const { learningRate, flipProbability, ...numbers } = presets[name];
-  const texts = Object.entries(numbers).map(([field, value]) => [field, String(value)]);
-  return {
-    ...(Object.fromEntries(texts) as Partial<TrainForm>),
-    learningRate: learningRate.toExponential(),
-    flipPercent: String(flipProbability * 100),
-  };
+/** Numbers as they are typed: small ones with an exponent, the rest in full. */
+function numberText(value: number): string {
+  return value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential() : String(value);
 }
 
-export const initialTrainForm: TrainForm = {
-  resolution: '512',
-  rank: '4',
-  alpha: '4',
-  learningRate: '1e-4',
-  maxTrainSteps: '600',
-  trainBatchSize: '2',
-  seed: '42',
-  flipPercent: '50',
-  sampleEvery: '100',
-  sampleInferenceSteps: '20',
-  sampleGuidanceScale: '7.5',
-};
+function fieldText(field: TrainField, value: unknown): string {
+  if (value === null || value === undefined) return '';
+  if (field === 'blockLearningRates') {
+    return Object.entries(value)
+      .map(([block, factor]) => `${block}=${factor}`)
+      .join(', ');
+  }
+  if (Array.isArray(value)) return value.join(', ');
+  if (typeof value === 'string' || typeof value === 'boolean') return String(value);
+  if (typeof value !== 'number') return JSON.stringify(value);
+  return isPercent(field) ? String(Number((value * 100).toPrecision(12))) : numberText(value);
+}
+
+/** Options as the form's texts. Sample prompts are edited apart. */
+export function formOf(options: TrainOptions): TrainForm {
+  return Object.fromEntries(
+    trainFields.map((field) => [field, fieldText(field, optionAt(options, field))]),
+  ) as TrainForm;
+}
+
+/** A preset as the form's texts. */
+export function presetTexts(name: PresetName): TrainForm {
+  return formOf(presets[name]);
+}
+
+export const initialTrainForm: TrainForm = presetTexts('style');
+
+/** What another preset leaves alone: the model decides the size, and how a run is watched changes nothing that it learns. */
+const asideFromLearning: ReadonlySet<TrainField> = new Set([
+  'resolution',
+  'sampleEvery',
+  'sampleEveryEpochs',
+  'sampleInferenceSteps',
+  'sampleGuidanceScale',
+  'sampleNegativePrompt',
+]);
+
+/** What choosing a preset changes: what is learnt, and how often to look. */
+export function presetPart(form: TrainForm): Partial<TrainForm> {
+  const fields = trainFields.filter((field) => field === 'sampleEvery' || !asideFromLearning.has(field));
+  return Object.fromEntries(fields.map((field) => [field, form[field]]));
+}
+
+/**
+ * What else changes with a field: another optimizer brings its own numbers, and its own rate where the former one's stood there;
+ * another schedule its own cycles.
+ */
+export function consequences(form: TrainForm, field: TrainField, text: string): Partial<TrainForm> {
+  if (field === 'optimizer.name' && text in optimizerDefaults) {
+    const fresh = formOf({ ...defaultTrainOptions, optimizer: defaultOptimizer(text as OptimizerName) });
+    const numbers = Object.fromEntries(
+      trainFields.filter((each) => each.startsWith('optimizer.')).map((each) => [each, fresh[each]]),
+    );
+    const former = optimizerDefaults[form['optimizer.name'] as OptimizerName];
+    const hadItsRate = Number(form.learningRate) === former.learningRate;
+    const learningRate = numberText(optimizerDefaults[text as OptimizerName].learningRate);
+    return { ...numbers, ...(hadItsRate ? { learningRate } : {}) };
+  }
+  if (field === 'lrScheduler.name') {
+    return { 'lrScheduler.cycles': String(defaultLrScheduler(text as LrSchedulerName).cycles) };
+  }
+  return {};
+}
+
+/** `1e-3` is `0.001`: what stands in a field, whichever way it is written. */
+function sameText(a: string, b: string): boolean {
+  if (a === b) return true;
+  return a.trim() !== '' && b.trim() !== '' && Number(a) === Number(b);
+}
+
+/** The fields in which two forms differ. */
+export function changedFields(form: TrainForm, base: TrainForm): TrainField[] {
+  return trainFields.filter((field) => !sameText(form[field], base[field]));
+}
+
+/** The fields in which two forms differ as far as what is learnt goes. */
+export function learningChanges(form: TrainForm, base: TrainForm): TrainField[] {
+  return changedFields(form, base).filter((field) => !asideFromLearning.has(field));
+}
 
 /** The preset whose values all stand in the form, or null if they were changed. How often to look changes nothing learnt. */
 export function matchingPreset(form: TrainForm, candidates: readonly PresetName[]): PresetName | null {
-  const matches = (name: PresetName): boolean =>
-    Object.entries(presetTexts(name)).every(
-      ([field, value]) => field === 'sampleEvery' || form[field as TrainField] === value,
-    );
-  return candidates.find(matches) ?? null;
+  return candidates.find((name) => learningChanges(form, presetTexts(name)).length === 0) ?? null;
 }
 
 export interface Rule {
@@ -62,6 +136,9 @@ export interface Rule {
   readonly max: number;
   readonly integer?: boolean;
   readonly multipleOf?: number;
+  /** The bounds themselves are not allowed. */
+  readonly aboveMin?: boolean;
+  readonly belowMax?: boolean;
   /** Said after a broken rule, where the bounds alone do not explain themselves. */
   readonly because?: string;
 }
@@ -79,25 +156,43 @@ export function resolutionRule(imageSize: number): Rule {
   };
 }
 
-/** For a model whose own size is not known; {@link readTrainForm} takes it into account. */
-export const trainRules: Readonly<Record<TrainField, Rule>> = {
-  resolution: resolutionRule(512),
-  rank: { label: 'Rank', min: 1, max: 128, integer: true },
-  alpha: { label: 'Alpha', min: 0.001, max: 1024 },
-  learningRate: {
-    label: 'Learning rate',
-    min: 1e-7,
-    max: 0.01,
-    because: 'Higher ones tear the model apart, lower ones teach it nothing.',
-  },
-  maxTrainSteps: { label: 'Steps', min: 1, max: 100_000, integer: true },
-  trainBatchSize: { label: 'Batch size', min: 1, max: 8, integer: true },
-  seed: { label: 'Seed', min: 0, max: 4_294_967_295, integer: true },
-  flipPercent: { label: 'Flip', min: 0, max: 100 },
-  sampleEvery: { label: 'Sample every', min: 0, max: 100_000, integer: true, because: '0 means never.' },
-  sampleInferenceSteps: { label: 'Sample steps', min: 1, max: 200, integer: true },
-  sampleGuidanceScale: { label: 'Guidance scale', min: 1, max: 30 },
+/** Said after the bounds of an option that do not explain themselves. */
+const reasons: Partial<Record<TrainField, string>> = {
+  sampleEvery: '0 means never.',
+  sampleEveryEpochs: '0 means never.',
+  maxGradNorm: '0 means no limit.',
+  'validation.everySteps': '0 means never.',
+  'checkpoints.everySteps': '0 means that only the latest state is kept.',
+  'checkpoints.keep': '0 means all.',
+  clipSkip: '1 is the last layer.',
 };
+
+function ruleOf(field: TrainOptionPath, rule: OptionRule & { readonly kind: 'number' }): Rule {
+  const scale = isPercent(field) ? 100 : 1;
+  const because = reasons[field];
+  return {
+    label: rule.label,
+    min: rule.min * scale,
+    max: rule.max * scale,
+    integer: rule.whole,
+    aboveMin: rule.aboveMin ?? false,
+    belowMax: rule.belowMax ?? false,
+    ...(because === undefined ? {} : { because }),
+  };
+}
+
+/** What may stand in a field that takes a number; null for the others. */
+export function ruleOfField(field: TrainField, imageSize = 512): Rule | null {
+  if (field === 'resolution') return resolutionRule(imageSize);
+  const rule = field in trainOptionRules ? trainOptionRules[field as TrainOptionPath] : undefined;
+  return rule?.kind === 'number' ? ruleOf(field as TrainOptionPath, rule) : null;
+}
+
+export function labelOf(field: TrainField): string {
+  if (field === 'blockLearningRates') return 'Block learning rates';
+  if (field === 'validation.timesteps') return 'Validation timesteps';
+  return trainOptionRules[field].label;
+}
 
 /** Why `text` cannot stand under `rule`, in a sentence; null if it can. */
 export function explainNumber(text: string, rule: Rule): string | null {
@@ -106,42 +201,116 @@ export function explainNumber(text: string, rule: Rule): string | null {
   if (text.trim() === '' || !Number.isFinite(value)) return `${rule.label} needs a number.`;
   if (rule.integer === true && !Number.isInteger(value)) return `${rule.label} needs a whole number.`;
   if (rule.min === rule.max && value !== rule.min) return `${rule.label} must be ${rule.min}.`;
-  if (value < rule.min || value > rule.max) return `${rule.label} goes from ${rule.min} to ${rule.max}.${because}`;
+  const [{ min, max }, { aboveMin = false, belowMax = false }] = [rule, rule];
+  const tooLow = aboveMin ? value <= min : value < min;
+  const tooHigh = belowMax ? value >= max : value > max;
+  if ((tooLow || tooHigh) && (aboveMin || belowMax)) {
+    const low = aboveMin ? `above ${min}` : `at least ${min}`;
+    const high = belowMax ? `below ${max}` : `at most ${max}`;
+    return `${rule.label} must be ${low} and ${high}.${because}`;
+  }
+  if (tooLow || tooHigh) return `${rule.label} goes from ${min} to ${max}.${because}`;
   if (rule.multipleOf !== undefined && value % rule.multipleOf !== 0) {
     return `${rule.label} must be a multiple of ${rule.multipleOf}.${because}`;
   }
   return null;
 }
 
-export type TrainFormErrors = { readonly [F in TrainField]?: string };
+export type TrainFormErrors = { readonly [F in TrainField | 'samplePrompts']?: string };
 
-/** The form as options, or what is wrong, field by field. `prompts` without text are left out; `imageSize` is the model's own. */
+/** What the form is checked against. */
+export interface TrainFormContext {
+  /** The model's own, in pixels. */
+  readonly imageSize: number;
+  /** Sides must be multiples of so many pixels. */
+  readonly sizeUnit?: number;
+  readonly imageCount?: number;
+}
+
+/** `mid_block=0.5, up_blocks.1=2`, or why it is not. */
+function readRates(text: string): Record<string, number> | string {
+  const rates: Record<string, number> = {};
+  for (const part of text.split(/[,\n]/).map((entry) => entry.trim())) {
+    if (part === '') continue;
+    const [, block = '', factor = ''] = /^([\w.]+)\s*[=:]\s*(\S+)$/.exec(part) ?? [];
+    if (block === '' || !Number.isFinite(Number(factor)))
+      return `“${part}” is no block with a factor: write, for instance, mid_block=0.5, up_blocks.1=2.`;
+    rates[block] = Number(factor);
+  }
+  return rates;
+}
+
+function readTimesteps(text: string): number[] | string {
+  const steps = text
+    .split(/[\s,]+/)
+    .filter(Boolean)
+    .map(Number);
+  const areRight = steps.length > 0 && steps.every((step) => Number.isInteger(step) && step >= 0 && step < 1000);
+  return areRight ? steps : 'Validation timesteps are whole numbers from 0 to 999, with commas between them.';
+}
+
+/** A field's text as its option's value, or what is wrong with it. */
+function readField(
+  field: TrainField,
+  text: string,
+  imageSize: number,
+): { readonly value: unknown } | { readonly error: string } {
+  if (field === 'blockLearningRates' || field === 'validation.timesteps') {
+    const value = field === 'blockLearningRates' ? readRates(text) : readTimesteps(text);
+    return typeof value === 'string' ? { error: value } : { value };
+  }
+  const rule = trainOptionRules[field];
+  if (rule.kind === 'text') return { value: text };
+  if (rule.kind === 'flag') return { value: text === 'true' };
+  if (text.trim() === '' && rule.whenNull !== undefined) return { value: null };
+  if (rule.kind === 'choice') {
+    return isOfKind(text, rule)
+      ? { value: text }
+      : { error: `Choose one of the values for ${rule.label.toLowerCase()}.` };
+  }
+  const error = explainNumber(text, ruleOfField(field, imageSize) ?? ruleOf(field, rule));
+  if (error !== null) return { error };
+  const value = isPercent(field) ? Number(text) / 100 : Number(text);
+  return keepsRule(value, rule) ? { value } : { error: `${rule.label} cannot be ${text}.` };
+}
+
+/** The form as options, or what is wrong, field by field. `prompts` without text are left out. */
 export function readTrainForm(
   form: TrainForm,
   prompts: readonly SamplePrompt[],
-  imageSize = 512,
+  context: TrainFormContext = { imageSize: 512 },
 ): { readonly options: TrainOptions | null; readonly errors: TrainFormErrors } {
-  const errors: { [F in TrainField]?: string } = {};
-  for (const field of Object.keys(trainRules) as TrainField[]) {
-    const rule = field === 'resolution' ? resolutionRule(imageSize) : trainRules[field];
-    const error = explainNumber(form[field], rule);
-    if (error !== null) errors[field] = error;
+  const errors: { [F in TrainField | 'samplePrompts']?: string } = {};
+  const values: Record<string, unknown> = {};
+  for (const field of trainFields) {
+    const read = readField(field, form[field], context.imageSize);
+    if ('error' in read) errors[field] = read.error;
+    else setAt(values, field, read.value);
   }
   if (Object.keys(errors).length > 0) return { options: null, errors };
   const options: TrainOptions = {
-    ...defaultTrainOptions,
-    resolution: Number(form.resolution),
-    rank: Number(form.rank),
-    alpha: Number(form.alpha),
-    learningRate: Number(form.learningRate),
-    maxTrainSteps: Number(form.maxTrainSteps),
-    trainBatchSize: Number(form.trainBatchSize),
-    seed: Number(form.seed),
-    flipProbability: Number(form.flipPercent) / 100,
-    sampleEvery: Number(form.sampleEvery),
+    ...completeTrainOptions(values),
     samplePrompts: prompts.filter(({ prompt }) => prompt.trim() !== ''),
-    sampleInferenceSteps: Number(form.sampleInferenceSteps),
-    sampleGuidanceScale: Number(form.sampleGuidanceScale),
   };
-  return { options, errors };
+  for (const { option, message, remedy } of checkTrainOptions(options, context)) {
+    const field = option.startsWith('samplePrompts') ? 'samplePrompts' : (option as TrainField);
+    errors[field] ??= `${message} ${remedy.endsWith('start again.') ? '' : remedy}`.trim();
+  }
+  return Object.keys(errors).length > 0 ? { options: null, errors } : { options, errors };
+}
+
+function setAt(target: Record<string, unknown>, path: string, value: unknown): void {
+  const [first = '', second] = path.split('.');
+  if (second === undefined) target[first] = value;
+  else target[first] = { ...(target[first] as object | undefined), [second]: value };
+}
+
+/** The options that a form stands for as far as it can be read: fields that are wrong count as in `base`. For pictures and hints. */
+export function readableOptions(form: TrainForm, imageSize: number, base = defaultTrainOptions): TrainOptions {
+  const values: Record<string, unknown> = {};
+  for (const field of trainFields) {
+    const read = readField(field, form[field], imageSize);
+    if ('value' in read) setAt(values, field, read.value);
+  }
+  return completeTrainOptions(values, base);
 }

@@ -1,6 +1,5 @@
 /** The Train panel: its settings, the run in progress and what it says every step. */
 import { type PlainError, toPlainError } from '../core/errors.ts';
-import { type PresetKind, presetNameFor } from '../core/presets.ts';
 import { isAborted } from '../worker/client.ts';
 import type { SamplePrompt, TrainStatus, TrainStep } from '../worker/protocol.ts';
 import { suggestSamplePrompts } from './caption.ts';
@@ -9,7 +8,14 @@ import { sizesInUse } from './modelDefaults.ts';
 import { recall, recallForm, remember } from './persisted.ts';
 import { withSampleRow } from './runs.ts';
 import { reportError, type SliceContext, type StudioState } from './slice.ts';
-import { initialTrainForm, presetTexts, readTrainForm, type TrainField, type TrainForm } from './trainForm.ts';
+import {
+  consequences,
+  initialTrainForm,
+  readTrainForm,
+  type TrainField,
+  type TrainForm,
+  type TrainFormContext,
+} from './trainForm.ts';
 
 export type TrainCommand = 'pause' | 'resume' | 'stop' | 'sampleNow';
 
@@ -33,8 +39,9 @@ export interface TrainingSlice {
   readonly trainError: PlainError | null;
   /** The command that the worker has not answered yet. */
   readonly trainCommand: TrainCommand | null;
-  readonly presetChosen: (kind: PresetKind) => void;
   readonly trainFieldEdited: (field: TrainField, text: string) => void;
+  /** Several fields at once: a preset, an imported config, a recipe. */
+  readonly trainFormEdited: (values: Partial<TrainForm>) => void;
   readonly samplePromptsEdited: (prompts: readonly SamplePrompt[] | null) => void;
   readonly runNameEdited: (name: string | null) => void;
   readonly trainPressed: () => Promise<void>;
@@ -47,6 +54,11 @@ export function samplePromptsOf(state: StudioState): readonly SamplePrompt[] {
   const seed = Number(state.trainForm.seed);
   const captions = state.images.map(({ caption }) => caption);
   return suggestSamplePrompts(state.triggerWord, captions, Number.isInteger(seed) && seed >= 0 ? seed : 42);
+}
+
+/** What the form is checked against: the model in use and the number of images. */
+export function trainFormContext(state: Pick<StudioState, 'models' | 'selectedModelId' | 'images'>): TrainFormContext {
+  return { ...sizesInUse(state), imageCount: state.images.length };
 }
 
 /** The name in force: the edited one, or the trigger word with a number that no run has yet. */
@@ -67,7 +79,7 @@ export function trainObstacles(state: StudioState): string[] {
   if (state.adding !== null || state.sampleSetLoading !== null) obstacles.push('The images are still being read.');
   else if (state.images.length === 0) obstacles.push('Add at least one image.');
   if (runNameOf(state).trim() === '') obstacles.push('Give the run a name.');
-  const { options } = readTrainForm(state.trainForm, [], sizesInUse(state).imageSize);
+  const { options } = readTrainForm(state.trainForm, samplePromptsOf(state), trainFormContext(state));
   if (options === null) obstacles.push('Correct the settings marked in red.');
   return obstacles;
 }
@@ -130,8 +142,8 @@ export function createTrainingSlice(context: SliceContext): TrainingSlice {
     liveLosses: { values: [] },
     trainError: null,
     trainCommand: null,
-    presetChosen: (kind) => editForm(presetTexts(presetNameFor(get().selectedModelId, kind))),
-    trainFieldEdited: (field, text) => editForm({ [field]: text }),
+    trainFieldEdited: (field, text) => editForm({ ...consequences(get().trainForm, field, text), [field]: text }),
+    trainFormEdited: editForm,
     samplePromptsEdited: (editedPrompts) => {
       remember('samplePrompts', editedPrompts === null ? null : JSON.stringify(editedPrompts));
       set({ editedPrompts });
@@ -139,7 +151,7 @@ export function createTrainingSlice(context: SliceContext): TrainingSlice {
     runNameEdited: (editedRunName) => set({ editedRunName }),
     trainPressed: async () => {
       const state = get();
-      const { options } = readTrainForm(state.trainForm, samplePromptsOf(state), sizesInUse(state).imageSize);
+      const { options } = readTrainForm(state.trainForm, samplePromptsOf(state), trainFormContext(state));
       if (state.isTraining || state.selectedModelId === null || options === null || trainObstacles(state).length > 0)
         return;
       set({

@@ -6,6 +6,7 @@ import './styles/controls.css';
 import './styles/shell.css';
 import './styles/rooms.css';
 import './styles/live.css';
+import './styles/settings.css';
 import { createRoot } from 'react-dom/client';
 import { defined } from '../core/invariant.ts';
 import { openStudio } from '../store/studio.ts';

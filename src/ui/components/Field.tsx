@@ -10,7 +10,9 @@ interface ControlProps {
 
 interface FieldProps {
   readonly label: string;
+  /** What its small question mark says: a word of the glossary, or a text. */
   readonly term?: Term;
+  readonly about?: string;
   readonly hint?: ReactNode;
   readonly error?: string | undefined;
   readonly aside?: ReactNode;
@@ -18,7 +20,7 @@ interface FieldProps {
 }
 
 /** A label, its control, and what there is to say about it: one anatomy for the whole studio. */
-export function Field({ label, term, hint, error, aside, children }: FieldProps) {
+export function Field({ label, term, about, hint, error, aside, children }: FieldProps) {
   const id = useId();
   const noteId = `${id}-note`;
   const hasNote = error !== undefined || hint !== undefined;
@@ -27,6 +29,7 @@ export function Field({ label, term, hint, error, aside, children }: FieldProps)
       <div className="field-head">
         <label htmlFor={id}>{label}</label>
         {term !== undefined && <Info term={term} label={label.toLowerCase()} />}
+        {about !== undefined && <Info text={about} label={label.toLowerCase()} />}
         {aside !== undefined && <span className="field-aside">{aside}</span>}
       </div>
       {children({ id, 'aria-invalid': error !== undefined, 'aria-describedby': hasNote ? noteId : undefined })}

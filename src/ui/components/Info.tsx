@@ -17,10 +17,17 @@ export function Hint({ text, children }: { readonly text: ReactNode; readonly ch
   );
 }
 
+interface InfoProps {
+  readonly label: string;
+  /** Of the glossary; else what `text` says. */
+  readonly term?: Term;
+  readonly text?: string;
+}
+
 /** The small question mark beside a word of the trade. */
-export function Info({ term, label }: { readonly term: Term; readonly label: string }) {
+export function Info({ term, text, label }: InfoProps) {
   return (
-    <Hint text={glossary[term]}>
+    <Hint text={term === undefined ? text : glossary[term]}>
       <button type="button" className="info" aria-label={`What is ${label}?`}>
         <CircleQuestionMark size={13} aria-hidden="true" />
       </button>

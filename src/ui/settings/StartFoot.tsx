@@ -1,0 +1,39 @@
+import { Play } from 'lucide-react';
+import { useShallow } from 'zustand/react/shallow';
+import { resolveTrainSteps } from '../../core/trainOptions.ts';
+import { plural, shortModelName } from '../../store/format.ts';
+import { examplesOf, optionsInForm } from '../../store/trainSettings.ts';
+import { trainObstacles } from '../../store/training.ts';
+import { useStudio } from '../StudioContext.tsx';
+
+/** What stands between the person and the start, or what is going to happen; and the button. */
+export function StartFoot() {
+  const isTraining = useStudio((state) => state.isTraining);
+  const obstacles = useStudio(useShallow(trainObstacles));
+  const modelId = useStudio((state) => state.selectedModelId);
+  const imageCount = useStudio((state) => state.images.length);
+  const steps = useStudio((state) => resolveTrainSteps(optionsInForm(state), examplesOf(state)).maxTrainSteps);
+  const trainPressed = useStudio((state) => state.trainPressed);
+  return (
+    <div className="inspector-foot">
+      <p className="foot-fact" id="start-note" aria-live="polite">
+        {isTraining && 'Settings are fixed while a run goes on.'}
+        {!isTraining && obstacles.length > 0 && <span className="warn-text">{obstacles.join(' ')}</span>}
+        {!isTraining && obstacles.length === 0 && (
+          <span>
+            {plural(imageCount, 'image')}, {plural(steps, 'step')} on <strong>{shortModelName(modelId ?? '')}</strong>
+          </span>
+        )}
+      </p>
+      <button
+        type="button"
+        className="button button-primary button-large button-wide"
+        disabled={isTraining || obstacles.length > 0}
+        aria-describedby="start-note"
+        onClick={() => void trainPressed()}
+      >
+        <Play size={14} fill="currentColor" aria-hidden="true" /> Start training
+      </button>
+    </div>
+  );
+}
