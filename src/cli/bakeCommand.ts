@@ -2,12 +2,13 @@
 import { mkdir, open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Command, Option } from 'commander';
+import { atWeights } from '../export/combine.ts';
 import { bakeFolder, bakeSingleFile, type BakedFile } from '../export/bake.ts';
 import { openDiffusionModel } from '../models/repository.ts';
 import { adaptableModules } from '../session/training.ts';
 import { dtypeOf, type FormFlags } from './convertCommand.ts';
 import { runCommand } from './exit.ts';
-import { atWeights, loadLora, warnUnmatched } from './loraFiles.ts';
+import { loadLora, warnUnmatched } from './loraFiles.ts';
 import { folderTree } from './nodeFiles.ts';
 import { loraOption } from './options.ts';
 import { Progress } from './progress.ts';

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import sharp from 'sharp';
+import { keptMetadata } from '../export/header.ts';
 import { FORM_NAMES, type LoraForm } from '../formats/lora/types.ts';
 import { runCommand } from './exit.ts';
 import { loadLora, saveLora, warnUnmatched } from './loraFiles.ts';
@@ -66,10 +67,4 @@ async function thumbnailOf(path: string): Promise<string> {
   });
   const small = await sharp(bytes).autoOrient().resize(256, 256, { fit: 'cover' }).jpeg({ quality: 80 }).toBuffer();
   return `data:image/jpeg;base64,${small.toString('base64')}`;
-}
-
-/** A header without what described the old file's bytes. */
-export function keptMetadata(metadata: Readonly<Record<string, string>>): Record<string, string> {
-  const stale = /^(sshs_|format$|lora_adapter_metadata$|modelspec\.hash_)/;
-  return Object.fromEntries(Object.entries(metadata).filter(([key]) => !stale.test(key)));
 }

@@ -2,9 +2,9 @@
 import { Command } from 'commander';
 import { describeLora } from '../export/describe.ts';
 import { checkTools } from '../export/toolCheck.ts';
-import { sd15Modules } from '../models/adaptable.ts';
+import { sd15ModuleNames, sd15Modules } from '../models/adaptable.ts';
 import { runCommand } from './exit.ts';
-import { knownNames, openLora } from './loraFiles.ts';
+import { openLora } from './loraFiles.ts';
 
 export function infoCommand(): Command {
   return new Command('info')
@@ -16,21 +16,27 @@ export function infoCommand(): Command {
 
 async function info(path: string, json: boolean): Promise<number> {
   for (const { file, adapterConfig } of await openLora(path)) {
-    const description = await describeLora(file, knownNames(), adapterConfig ? { adapterConfig } : {});
+    const description = await describeLora(file, sd15ModuleNames(), adapterConfig ? { adapterConfig } : {});
     const tools = await checkTools(file, sd15Modules());
     if (json) {
       const all = { ...description, tools, metadata: file.metadata, ...(adapterConfig ? { adapterConfig } : {}) };
       process.stdout.write(`${JSON.stringify(all, null, 2)}\n`);
       continue;
     }
-    const facts = Object.entries(description)
+    const { blocks, ...plain } = description;
+    const facts = Object.entries(plain)
       .filter(([, value]) => value !== null && !(Array.isArray(value) && value.length === 0))
       .map(([key, value]) => `${key.padEnd(18)} ${shown(value)}`);
+    const parts = blocks.map(
+      ({ block, layers, ranks, norm }) =>
+        `  ${block.padEnd(14)} ${String(layers).padStart(3)} layers  rank ${shown(ranks)}  norm ${shown(norm)}`,
+    );
     const verdicts = tools.map(({ tool, takes, reason }) => `  ${tool.padEnd(10)} ${takes.padEnd(7)} ${reason}`);
     const metadata = Object.entries(file.metadata).map(([key, value]) => `  ${key} = ${readable(value)}`);
     const config = Object.entries(adapterConfig ?? {}).map(([key, value]) => `  ${key} = ${JSON.stringify(value)}`);
     const lines = [
       ...facts,
+      ...(parts.length === 0 ? [] : ['blocks', ...parts]),
       'tools',
       ...verdicts,
       'metadata',

@@ -3,18 +3,12 @@ import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { readText } from '../core/files.ts';
 import { readLora } from '../formats/lora/readLora.ts';
-import type { KnownModule, LoraFile, LoraTarget } from '../formats/lora/types.ts';
+import type { KnownModule, LoraFile } from '../formats/lora/types.ts';
 import { writeLora, type WriteLoraOptions } from '../formats/lora/writeLora.ts';
 import { parsePythonJson } from '../formats/pythonJson.ts';
 import { openSafetensors, type SafetensorsFile } from '../formats/safetensors.ts';
-import { sd15Modules } from '../models/adaptable.ts';
+import { sd15ModuleNames } from '../models/adaptable.ts';
 import { FileNotFoundError, fileSource, folderTree } from './nodeFiles.ts';
-import type { LoraOption } from './options.ts';
-
-/** The layers of SD1.5 by name alone, so that a file for a smaller model of its structure is read too. */
-export function knownNames(): KnownModule[] {
-  return sd15Modules().map(({ module, target, kernelSize }) => ({ module, target, kernelSize }));
-}
 
 /** One safetensors file of an adapter, with what stands beside it. */
 export interface LoraPart {
@@ -44,7 +38,7 @@ export async function openLora(path: string): Promise<LoraPart[]> {
 }
 
 /** Reads an adapter for the layers `known`, all its parts as one. */
-export async function loadLora(path: string, known: readonly KnownModule[] = knownNames()): Promise<LoraFile> {
+export async function loadLora(path: string, known: readonly KnownModule[] = sd15ModuleNames()): Promise<LoraFile> {
   const parts = [];
   for (const { file, adapterConfig } of await openLora(path)) {
     parts.push(await readLora(file, known, adapterConfig ? { adapterConfig } : {}));
@@ -57,21 +51,6 @@ export async function loadLora(path: string, known: readonly KnownModule[] = kno
     unmatched: parts.flatMap(({ unmatched }) => unmatched),
     metadata: first!.metadata,
   };
-}
-
-/** An adapter at the weights that were typed: its parts of the UNet and of the text encoder each at its own. */
-export function atWeights(
-  { modules, changes }: Pick<LoraFile, 'modules' | 'changes'>,
-  { weight, textEncoderWeight = weight }: Pick<LoraOption, 'weight' | 'textEncoderWeight'>,
-): { readonly lora: Pick<LoraFile, 'modules' | 'changes'>; readonly weight: number }[] {
-  const part = (wanted: LoraTarget): Pick<LoraFile, 'modules' | 'changes'> => ({
-    modules: modules.filter(({ target }) => target === wanted),
-    changes: changes.filter(({ target }) => target === wanted),
-  });
-  return [
-    { lora: part('unet'), weight },
-    { lora: part('textEncoder'), weight: textEncoderWeight },
-  ];
 }
 
 /** Says on stderr which parts of a file take no part. */

@@ -1,12 +1,13 @@
 /** `loratory merge`: several LoRAs as one. */
 import { basename } from 'node:path';
 import { Command } from 'commander';
-import { combineLoras } from '../export/combine.ts';
+import { atWeights, combineLoras } from '../export/combine.ts';
+import { mergedMetadata } from '../export/header.ts';
 import { dtypeOf, withForm, type FormFlags } from './convertCommand.ts';
 import { runCommand } from './exit.ts';
-import { atWeights, loadLora, saveLora, warnUnmatched } from './loraFiles.ts';
+import { loadLora, saveLora, warnUnmatched } from './loraFiles.ts';
 import { loraOption, whole } from './options.ts';
-import { printErrors, rankMetadata } from './resizeCommand.ts';
+import { printErrors } from './resizeCommand.ts';
 
 interface MergeFlags extends FormFlags {
   readonly rank?: number;
@@ -41,19 +42,7 @@ async function merge(from: readonly string[], to: string, flags: MergeFlags): Pr
     );
   }
   const combined = combineLoras(inputs, flags.rank ?? null);
-  const ranks = combined.layers.map((layer) => layer.ranks[1]);
-  const metadata = {
-    ss_base_model_version: 'sd_v1',
-    ss_network_module: 'networks.lora',
-    ss_output_name: basename(to, '.safetensors'),
-    ...rankMetadata(Math.max(...ranks)),
-    'modelspec.sai_model_spec': '1.0.1',
-    'modelspec.architecture': 'stable-diffusion-v1/lora',
-    'modelspec.implementation': 'diffusers',
-    'modelspec.title': basename(to, '.safetensors'),
-    'modelspec.resolution': '512x512',
-    'modelspec.merged_from': names.join(', '),
-  };
+  const metadata = mergedMetadata(basename(to, '.safetensors'), combined, names);
   await saveLora(to, combined.lora, { form: flags.form, dtype: dtypeOf(flags), metadata });
   if (flags.rank !== undefined) printErrors(combined);
   process.stdout.write(`${to}: ${names.join(' + ')}, ${combined.layers.length} layers\n`);

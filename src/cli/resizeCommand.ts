@@ -1,7 +1,8 @@
 /** `loratory resize`: a LoRA at a lower rank, with what that costs. */
 import { Command } from 'commander';
 import { combineLoras, type Combined } from '../export/combine.ts';
-import { dtypeOf, keptMetadata, withForm, type FormFlags } from './convertCommand.ts';
+import { keptMetadata, rankMetadata } from '../export/header.ts';
+import { dtypeOf, withForm, type FormFlags } from './convertCommand.ts';
 import { runCommand } from './exit.ts';
 import { loadLora, saveLora, warnUnmatched } from './loraFiles.ts';
 import { whole } from './options.ts';
@@ -31,11 +32,6 @@ async function resize(from: string, to: string, flags: ResizeFlags): Promise<num
   printErrors(combined);
   process.stdout.write(`${to}\n`);
   return 0;
-}
-
-/** What a header says of the rank; alpha is the rank in all that combineLoras makes. */
-export function rankMetadata(rank: number): Record<string, string> {
-  return { ss_network_dim: String(rank), ss_network_alpha: `${rank}.0` };
 }
 
 /** One line a layer, and the error of all together. */

@@ -22,6 +22,8 @@ export interface BakeRequest {
 /** A file to be written, its bytes piece by piece. */
 export interface BakedFile {
   readonly path: string;
+  /** In bytes. */
+  readonly size: number;
   pieces(): AsyncGenerator<Uint8Array>;
 }
 
@@ -89,18 +91,25 @@ async function bakedValues(
   return dtype === 'F16' ? float32ToFloat16(values) : values;
 }
 
-async function* encode(
+function encoded(
+  path: string,
   tensors: readonly LazyTensor[],
   metadata: Readonly<Record<string, string>>,
   onTensor: () => void,
-): AsyncGenerator<Uint8Array> {
-  const { head, order } = planSafetensors(tensors, metadata);
-  yield head;
-  for (const tensor of order) {
-    const { buffer, byteOffset, byteLength } = await tensor.read();
-    yield new Uint8Array(buffer, byteOffset, byteLength);
-    onTensor();
-  }
+): BakedFile {
+  const { head, order, dataBytes } = planSafetensors(tensors, metadata);
+  return {
+    path,
+    size: head.length + dataBytes,
+    async *pieces() {
+      yield head;
+      for (const tensor of order) {
+        const { buffer, byteOffset, byteLength } = await tensor.read();
+        yield new Uint8Array(buffer, byteOffset, byteLength);
+        onTensor();
+      }
+    },
+  };
 }
 
 function progress(request: BakeRequest, total: number): () => void {
@@ -111,11 +120,17 @@ function progress(request: BakeRequest, total: number): () => void {
 const IS_WEIGHTS = /\.(safetensors|bin|ckpt|pt|pth|msgpack|onnx|pb|xml)$|\.index(\.\w+)?\.json$/;
 const chunkBytes = 1 << 22;
 
-async function* copied(tree: FileTree, path: string): AsyncGenerator<Uint8Array> {
+async function copied(tree: FileTree, path: string): Promise<BakedFile> {
   const source = await tree.open(path);
-  for (let start = 0; start < source.size; start += chunkBytes) {
-    yield source.read(start, Math.min(start + chunkBytes, source.size));
-  }
+  return {
+    path,
+    size: source.size,
+    async *pieces() {
+      for (let start = 0; start < source.size; start += chunkBytes) {
+        yield source.read(start, Math.min(start + chunkBytes, source.size));
+      }
+    },
+  };
 }
 
 /**
@@ -136,11 +151,8 @@ export async function bakeFolder(request: BakeRequest): Promise<BakedFile[]> {
   const own = new RegExp(`^(${COMPONENTS.map(({ component }) => component).join('|')})/|^[^/]+$`);
   const others = tree.list().filter((path) => !(own.test(path) && IS_WEIGHTS.test(path)));
   return [
-    ...others.map((path) => ({ path, pieces: () => copied(tree, path) })),
-    ...parts.map(({ part, tensors }) => ({
-      path: `${part.component}/${part.file}`,
-      pieces: () => encode(tensors, { format: 'pt' }, onTensor),
-    })),
+    ...(await Promise.all(others.map((path) => copied(tree, path)))),
+    ...parts.map(({ part, tensors }) => encoded(`${part.component}/${part.file}`, tensors, { format: 'pt' }, onTensor)),
   ];
 }
 
@@ -162,5 +174,5 @@ export async function bakeSingleFile(request: BakeRequest, shape: LdmShape): Pro
     'modelspec.architecture': 'stable-diffusion-v1',
     format: 'pt',
   };
-  return { path: '', pieces: () => encode(tensors, metadata, onTensor) };
+  return encoded('', tensors, metadata, onTensor);
 }

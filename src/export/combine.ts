@@ -8,7 +8,7 @@ import { LoratoryError } from '../core/errors.ts';
 import { matmul, matrix, qr, svd, transposed, type Matrix } from '../core/linearAlgebra.ts';
 import { deriveSeed, TorchGenerator } from '../core/rng.ts';
 import { asWeightChange, denseChange } from '../formats/lora/products.ts';
-import type { LoraFile, LoraModule, Product, WeightChange } from '../formats/lora/types.ts';
+import type { LoraFile, LoraModule, LoraTarget, Product, WeightChange } from '../formats/lora/types.ts';
 
 /** What is needed of a LoRA file here. */
 export type Lora = Pick<LoraFile, 'modules' | 'changes'>;
@@ -16,6 +16,11 @@ export type Lora = Pick<LoraFile, 'modules' | 'changes'>;
 /** An adapter cannot be brought to low rank as it was asked for. */
 export class CombineError extends LoratoryError {
   readonly code = 'combine-lora';
+}
+
+export interface WeightedLora {
+  readonly lora: Lora;
+  readonly weight: number;
 }
 
 export interface LayerError {
@@ -33,6 +38,21 @@ export interface Combined {
   readonly error: number;
 }
 
+/** An adapter as it is added up: its parts of the UNet and of the text encoder each at a weight of its own. */
+export function atWeights(
+  { modules, changes }: Lora,
+  { weight, textEncoderWeight = weight }: { readonly weight: number; readonly textEncoderWeight?: number },
+): WeightedLora[] {
+  const part = (wanted: LoraTarget): Lora => ({
+    modules: modules.filter(({ target }) => target === wanted),
+    changes: changes.filter(({ target }) => target === wanted),
+  });
+  return [
+    { lora: part('unet'), weight },
+    { lora: part('textEncoder'), weight: textEncoderWeight },
+  ];
+}
+
 /** A product with how much of the change it stands for it does not hold, as a sum of squares. */
 interface Approximation {
   readonly product: Product;
@@ -47,10 +67,15 @@ const powerIterations = 3;
  *
  * @throws {CombineError} for DoRA, and for changes of full rank where no rank is given.
  */
-export function combineLoras(
-  inputs: readonly { readonly lora: Lora; readonly weight: number }[],
-  rank: number | null,
-): Combined {
+export function combineLoras(inputs: readonly WeightedLora[], rank: number | null): Combined {
+  const steps = combineSteps(inputs, rank);
+  let step = steps.next();
+  while (!step.done) step = steps.next();
+  return step.value;
+}
+
+/** {@link combineLoras} layer by layer, for those who have more to do meanwhile: yields the share that is done, 0..1. */
+export function* combineSteps(inputs: readonly WeightedLora[], rank: number | null): Generator<number, Combined, void> {
   if (rank !== null && !(Number.isInteger(rank) && rank >= 1)) {
     throw new CombineError(`The rank is ${rank}.`, 'It must be a whole number from 1 on.', { rank });
   }
@@ -66,6 +91,7 @@ export function combineLoras(
   const layers: LayerError[] = [];
   let [lost, total] = [0, 0];
   for (const list of parts.values()) {
+    yield layers.length / parts.size;
     const layer = combineLayer(list, rank);
     lost += layer.lost;
     total += layer.total;

@@ -4,11 +4,21 @@ import { modelHash } from '../formats/lora/hash.ts';
 import type { LoraKey } from '../formats/lora/keys.ts';
 import { denseChange } from '../formats/lora/products.ts';
 import { groupTensors, readLora, type ReadLoraOptions } from '../formats/lora/readLora.ts';
-import type { KnownModule, LoraForm } from '../formats/lora/types.ts';
+import type { KnownModule, LoraFile, LoraForm, LoraModule } from '../formats/lora/types.ts';
 import type { SafetensorsFile } from '../formats/safetensors.ts';
 import { squaredNorm } from './combine.ts';
 
 export type LoraKind = 'LoRA' | 'LoCon' | 'LoHa' | 'LoKr' | 'DoRA' | 'full difference';
+
+/** A part of the model as people speak of it, e.g. `down_blocks.1`, `mid_block`, `text encoder`. */
+export interface LoraBlock {
+  readonly block: string;
+  readonly layers: number;
+  /** Distinct ranks, ascending; of changes that are no low-rank pairs there are none. */
+  readonly ranks: readonly number[];
+  /** Frobenius norm of what it changes in this block. */
+  readonly norm: number;
+}
 
 export interface LoraDescription {
   readonly file: string;
@@ -31,6 +41,8 @@ export interface LoraDescription {
   readonly targets: readonly string[];
   /** Frobenius norm of all that it changes together (of a DoRA without its magnitudes); null where nothing could be read. */
   readonly norm: number | null;
+  /** In the model's order. */
+  readonly blocks: readonly LoraBlock[];
   /** Names of layers and tensors that Stable Diffusion 1.5 does not have. */
   readonly unmatched: readonly string[];
   /** Why it cannot be applied, if it cannot. */
@@ -57,6 +69,48 @@ function layerKind(module: string): string {
   return /(attn\d\..+|ff\..+|self_attn\..+|mlp\..+|[^.\d]+\.linear_\d|(?:down|up)samplers|[^.]+)$/.exec(
     module.replace(/\.0\.conv$/, ''),
   )![0];
+}
+
+/** The block that a layer belongs to. */
+function blockOf({ module, target }: Pick<LoraModule, 'module' | 'target'>): string {
+  if (target === 'textEncoder') return 'text encoder';
+  return /^((down|up)_blocks\.\d+|mid_block)\./.exec(module)?.[1] ?? 'in and out';
+}
+
+interface LayerNorm {
+  readonly block: string;
+  readonly rank: number | null;
+  readonly squared: number;
+}
+
+function layerNorms({ modules, changes }: Pick<LoraFile, 'modules' | 'changes'>): LayerNorm[] {
+  return [
+    ...modules.map((one) => ({
+      block: blockOf(one),
+      rank: one.rank,
+      squared: squaredNorm({ a: one.up, b: one.down, rank: one.rank }, one.outFeatures) * (one.alpha / one.rank) ** 2,
+    })),
+    ...changes.map(({ magnitude: _magnitude, ...change }) => ({
+      block: blockOf(change),
+      rank: change.delta?.kind === 'product' ? change.delta.product.rank : null,
+      squared: denseChange(change).reduce((sum, value) => sum + value * value, 0),
+    })),
+  ];
+}
+
+function byBlock(layers: readonly LayerNorm[]): LoraBlock[] {
+  const blocks = new Map<string, LayerNorm[]>();
+  for (const layer of layers) blocks.set(layer.block, [...(blocks.get(layer.block) ?? []), layer]);
+  const order = (block: string): number =>
+    ['in and out', 'down', 'mid', 'up', 'text encoder'].findIndex((start) => block.startsWith(start));
+  return [...blocks]
+    .map(([block, own]) => ({
+      block,
+      layers: own.length,
+      ranks: ascending(own.flatMap(({ rank }) => (rank === null ? [] : [rank]))),
+      norm: Math.sqrt(own.reduce((sum, { squared }) => sum + squared, 0)),
+    }))
+    .sort((a, b) => order(a.block) - order(b.block) || (a.block < b.block ? -1 : 1));
 }
 
 const ascending = (values: Iterable<number>): number[] => [...new Set(values)].sort((a, b) => a - b);
@@ -87,6 +141,7 @@ export async function describeLora(
     textEncoderModules: 0,
     targets: [],
     norm: null,
+    blocks: [],
     unmatched: [],
   };
   try {
@@ -103,15 +158,7 @@ export async function describeLora(
     }
     const count = (target: LoraKey['target']): number => layers.filter(({ key }) => key.target === target).length;
     const { form, modules, changes, unmatched } = await readLora(file, known, options);
-    const squares = [
-      ...modules.map(
-        ({ up, down, rank, alpha, outFeatures }) =>
-          squaredNorm({ a: up, b: down, rank }, outFeatures) * (alpha / rank) ** 2,
-      ),
-      ...changes.map(({ magnitude: _magnitude, ...change }) =>
-        denseChange(change).reduce((sum, value) => sum + value * value, 0),
-      ),
-    ];
+    const norms = layerNorms({ modules, changes });
     return {
       ...about,
       form,
@@ -121,7 +168,8 @@ export async function describeLora(
       unetModules: count('unet'),
       textEncoderModules: count('textEncoder'),
       targets: [...new Set([...modules, ...changes].map(({ module }) => layerKind(module)))].sort(),
-      norm: Math.sqrt(squares.reduce((a, b) => a + b, 0)),
+      norm: Math.sqrt(norms.reduce((sum, { squared }) => sum + squared, 0)),
+      blocks: byBlock(norms),
       unmatched,
       problem: null,
     };

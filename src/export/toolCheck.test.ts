@@ -103,6 +103,9 @@ describe('other models', () => {
     expect(takes(await check(kohya, { ss_v2: 'True' }))[0]).toBe('no');
     const sdxl = await check(kohya, { ss_base_model_version: 'sdxl_base_v1-0' });
     expect(new Set(takes(sdxl))).toEqual(new Set(['no']));
+    const demo = await check(kohya, { ss_base_model_version: 'loratory-demo' });
+    expect(new Set(takes(demo))).toEqual(new Set(['no']));
+    expect(demo.ComfyUI.reason).toContain('demo model');
   });
 
   test('widths', async () => {

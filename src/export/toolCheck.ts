@@ -2,6 +2,7 @@
  * Which tools take a LoRA file for Stable Diffusion 1.5, by their own rules. Sources: A1111 extensions-builtin/Lora (networks.py,
  * network.py), Forge's networks.py, ComfyUI comfy/lora.py, InvokeAI's lora_token_vector_length, diffusers lora_conversion_utils.py.
  */
+import { demoModel } from '../core/demoModel.ts';
 import { flatten, isSdxlKey, parseLoraKey, type LoraKey } from '../formats/lora/keys.ts';
 import type { KnownModule } from '../formats/lora/types.ts';
 import type { SafetensorsFile } from '../formats/safetensors.ts';
@@ -40,6 +41,10 @@ export async function checkTools(file: SafetensorsFile, known: readonly KnownMod
   const base = file.metadata['ss_base_model_version'] ?? '';
   if (file.names().some(isSdxlKey) || base.startsWith('sdxl')) {
     return TOOLS.map((tool) => ({ tool, takes: 'no', reason: 'It is made for Stable Diffusion XL.' }));
+  }
+  if (base === demoModel.name) {
+    const reason = "It is made for Loratory's demo model, whose layers are smaller than Stable Diffusion's.";
+    return TOOLS.map((tool) => ({ tool, takes: 'no', reason }));
   }
   if (!entries.some(({ key }) => key !== null && key.part !== 'alpha')) {
     return TOOLS.map((tool) => ({ tool, takes: 'no', reason: 'It holds no LoRA weights.' }));

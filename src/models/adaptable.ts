@@ -120,3 +120,8 @@ export function sd15Modules(): Layer[] {
   });
   return [...unetModules(parseUNetConfig(unet)), ...clipModules(parseClipTextConfig(text))];
 }
+
+/** The same by name alone, so that a file for a smaller model of this structure is read too. */
+export function sd15ModuleNames(): KnownModule[] {
+  return sd15Modules().map(({ module, target, kernelSize }) => ({ module, target, kernelSize }));
+}
