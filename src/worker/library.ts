@@ -4,11 +4,10 @@ import { blobSource, bytesSource } from '../core/files.ts';
 import { describeLora, type LoraDescription } from '../export/describe.ts';
 import { checkTools } from '../export/toolCheck.ts';
 import { readLora } from '../formats/lora/readLora.ts';
-import type { KnownModule } from '../formats/lora/types.ts';
 import { openSafetensors, type SafetensorsFile } from '../formats/safetensors.ts';
 import { readTextualInversion } from '../formats/textualInversion.ts';
 import { fetchHubLora, listHubLoras, searchHubLoras } from '../hub/hubLoras.ts';
-import { sd15Modules } from '../models/adaptable.ts';
+import { sd15ModuleNames, sd15Modules } from '../models/adaptable.ts';
 import type { DiffusionModel } from '../models/repository.ts';
 import type { TokenEmbedding } from '../prompts/chunks.ts';
 import { LibraryStore } from '../storage/libraryStore.ts';
@@ -16,10 +15,6 @@ import type { RunStore } from '../storage/runStore.ts';
 import { LoraSources } from './loraSources.ts';
 import type { AddFilesResult, LibraryEmbedding, LibraryLora, LoraAbout, LoraInfo } from './protocol.ts';
 import type { Handlers } from './server.ts';
-
-/** The layers of SD1.5 by name alone, so that a file for a smaller model of its structure is read too. */
-const knownNames = (): KnownModule[] =>
-  sd15Modules().map(({ module, target, kernelSize }) => ({ module, target, kernelSize }));
 
 export type LibraryRequest = Extract<keyof Handlers, `loras.${string}` | `embeddings.${string}`>;
 
@@ -113,7 +108,7 @@ export class Library {
   /** Throws SafetensorsError or LoraFileError for what cannot be drawn with. */
   private async addLora(file: Blob, fileName: string, origin: LibraryLora['origin']): Promise<LibraryLora> {
     const opened = await openSafetensors(bytesSource(fileName, new Uint8Array(await file.arrayBuffer())));
-    await readLora(opened, knownNames());
+    await readLora(opened, sd15ModuleNames());
     const { about, hash } = await aboutOf(opened);
     const entry: LibraryLora = {
       // The same file added again is the same entry.
@@ -167,7 +162,7 @@ async function addEach<T>(
 }
 
 async function aboutOf(file: SafetensorsFile): Promise<{ readonly about: LoraAbout; readonly hash: string }> {
-  const { file: _file, hash, ...about }: LoraDescription = await describeLora(file, knownNames());
+  const { file: _file, hash, ...about }: LoraDescription = await describeLora(file, sd15ModuleNames());
   return { about, hash };
 }
 

@@ -11,9 +11,13 @@ import type { RgbImage } from '../core/image.ts';
 import type { SamplePrompt, TrainOptions } from '../core/trainOptions.ts';
 import type { TokenCount } from '../prompts/countTokens.ts';
 import type { GenerateEvents, GenerateRequests } from './generateProtocol.ts';
+import type { LoraToolEvents, LoraToolRequests } from './loraToolsProtocol.ts';
+import type { PictureRequests } from './picturesProtocol.ts';
 
 export type { RgbImage, SamplePrompt, TokenCount, TrainOptions };
 export type * from './generateProtocol.ts';
+export type * from './loraToolsProtocol.ts';
+export type * from './picturesProtocol.ts';
 
 /** The GPU as the person should know it. Bytes are what we allocated ourselves. */
 export interface GpuInfo {
@@ -261,7 +265,7 @@ export interface StorageInfo {
 }
 
 /** Everything the page may ask for: [what is sent, what comes back]. */
-export interface Requests extends GenerateRequests {
+export interface Requests extends GenerateRequests, LoraToolRequests, PictureRequests {
   'gpu.open': [Record<string, never>, GpuInfo];
   'storage.info': [Record<string, never>, StorageInfo];
   /** The built-in model first, where this page has it. */
@@ -300,7 +304,7 @@ export interface Requests extends GenerateRequests {
 export type RequestType = keyof Requests;
 
 /** Everything the worker may say unasked. `requestId` names the request it belongs to. */
-export interface Events extends GenerateEvents {
+export interface Events extends GenerateEvents, LoraToolEvents {
   'download.progress': DownloadProgress;
   'dataset.progress': { readonly done: number; readonly total: number };
   'train.status': TrainStatus;

@@ -3,15 +3,19 @@ import { LoratoryError, toPlainError } from '../core/errors.ts';
 import { BuiltInModel } from '../hub/builtInModel.ts';
 import { DatasetStore } from '../storage/datasetStore.ts';
 import { ModelStore } from '../storage/modelStore.ts';
+import { PictureStore } from '../storage/pictureStore.ts';
 import { storageInfo } from '../storage/quota.ts';
 import { RunStore } from '../storage/runStore.ts';
 import { ActiveRun } from './activeRun.ts';
 import { createDatasetHandlers } from './datasetHandlers.ts';
+import { safeFileName } from './fileNames.ts';
 import { generationHandlers } from './generation.ts';
 import { GpuSession } from './gpuSession.ts';
 import { Library } from './library.ts';
+import { loraToolHandlers } from './loraTools.ts';
 import { Models } from './models.ts';
 import { pageUrl } from './pageUrl.ts';
+import { pictureHandlers } from './pictureHandlers.ts';
 import { PromptCounter } from './promptCounter.ts';
 import type { Events, EventType } from './protocol.ts';
 import type { Handlers } from './server.ts';
@@ -35,6 +39,7 @@ export function createHandlers(emit: <T extends EventType>(type: T, payload: Eve
   const runs = new RunStore();
   const gpu = new GpuSession(models, (error) => emit('gpu.lost', toPlainError(error)));
   const library = new Library(runs);
+  const pictures = new PictureStore();
   const prompts = new PromptCounter(modelStore);
   let active: ActiveRun | null = null;
 
@@ -47,6 +52,7 @@ export function createHandlers(emit: <T extends EventType>(type: T, payload: Eve
   void dataset.purgeRemoved(Date.now() - keepRemovedMs).catch(() => undefined);
   void runs.purgeRemoved(Date.now() - keepRemovedMs).catch(() => undefined);
   void library.purgeRemoved(Date.now() - keepRemovedMs).catch(() => undefined);
+  void pictures.purgeRemoved(Date.now() - keepRemovedMs).catch(() => undefined);
 
   return {
     'gpu.open': () => gpu.info(),
@@ -98,11 +104,8 @@ export function createHandlers(emit: <T extends EventType>(type: T, payload: Eve
     'prompt.count': (request) => prompts.count(request),
     'runs.steps': ({ runId }) => runs.steps(runId),
     ...library.handlers(),
+    ...pictureHandlers(pictures),
+    ...loraToolHandlers(library.sources, models),
     ...generationHandlers({ gpu, runs, library, onQueue: (state) => emit('queue.changed', state) }),
   };
-}
-
-function safeFileName(name: string): string {
-  const cleaned = name.replace(/[^\p{L}\p{N}._ -]+/gu, '_').trim();
-  return cleaned === '' ? 'lora' : cleaned;
 }
