@@ -85,7 +85,9 @@ test('try it now: from the first click to a LoRA of the demo model', async ({ pa
 
   await test.step('draw, and redraw with the slider', async () => {
     await room(page, 'Try');
-    await page.getByLabel('LoRA', { exact: true }).selectOption({ label: `Pixel art · ${steps} steps` });
+    await page.getByRole('button', { name: 'Add', exact: true }).click();
+    await page.getByRole('button', { name: 'Put Pixel art on the shelf' }).click();
+    await page.getByRole('button', { name: 'Close' }).click();
     await field(page, 'Prompt').fill('pixel art of a dog face');
     await expect(field(page, 'Width')).toHaveValue('64');
     await field(page, 'Steps').fill('3');
@@ -94,13 +96,14 @@ test('try it now: from the first click to a LoRA of the demo model', async ({ pa
     await page.getByTestId('lora-slider').focus();
     await page.keyboard.press('End');
     await expect(page.getByText('Pixel art at 2.00')).toBeVisible({ timeout: 180_000 });
-    await expect(page.getByRole('list', { name: 'Pictures of this visit' }).getByRole('listitem')).toHaveCount(2);
+    await expect(page.getByRole('list', { name: 'Latest pictures' }).getByRole('listitem')).toHaveCount(2);
   });
 
   await test.step('the exported file says what it belongs to', async () => {
     await room(page, 'Export');
-    const download = page.waitForEvent('download');
     await page.getByRole('button', { name: 'Export', exact: true }).click();
+    const download = page.waitForEvent('download');
+    await page.getByRole('dialog').getByRole('button', { name: 'Save file' }).click();
     const file = await download;
     expect(file.suggestedFilename()).toBe('Pixel art.safetensors');
     await file.saveAs(join(folder, 'demo.safetensors'));

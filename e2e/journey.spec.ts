@@ -106,7 +106,9 @@ test('images in, a trained LoRA out', async ({ page }) => {
 
   await test.step('draw, and redraw with the slider', async () => {
     await room(page, 'Try');
-    await page.getByLabel('LoRA', { exact: true }).selectOption({ label: 'journey · 20 steps' });
+    await page.getByRole('button', { name: 'Add', exact: true }).click();
+    await page.getByRole('button', { name: 'Put journey on the shelf' }).click();
+    await page.getByRole('button', { name: 'Close' }).click();
     await page.getByRole('textbox', { name: 'Prompt', exact: true }).fill('sks, a round thing');
     await page.getByRole('textbox', { name: 'Width', exact: true }).fill('64');
     await page.getByRole('textbox', { name: 'Height', exact: true }).fill('64');
@@ -125,8 +127,9 @@ test('images in, a trained LoRA out', async ({ page }) => {
 
   const exported = await test.step('export', async () => {
     await room(page, 'Export');
-    const download = page.waitForEvent('download');
     await page.getByRole('button', { name: 'Export', exact: true }).click();
+    const download = page.waitForEvent('download');
+    await page.getByRole('dialog').getByRole('button', { name: 'Save file' }).click();
     const file = await download;
     expect(file.suggestedFilename()).toBe('journey.safetensors');
     await file.saveAs(join(folder, 'studio.safetensors'));

@@ -2,14 +2,19 @@
 import { createStore, type StoreApi } from 'zustand/vanilla';
 import type { StudioClient } from '../worker/client.ts';
 import { createDatasetSlice } from './dataset.ts';
+import { createGallerySlice } from './gallery.ts';
 import { createGenerateSlice } from './generate.ts';
 import { createGpuSlice } from './gpu.ts';
+import { createLoraToolsSlice } from './loraTools.ts';
 import { createModelSlice } from './model.ts';
 import { createPresetsSlice } from './presets.ts';
+import { createPlotSlice } from './plot.ts';
 import { createPromptCountSlice } from './promptCount.ts';
+import { createRestoreSlice } from './restore.ts';
 import { createRunsSlice } from './runs.ts';
 import { createSamplesSlice } from './samples.ts';
 import { createSettingsSlice } from './settings.ts';
+import { createShelfSlice } from './shelf.ts';
 import type { SliceContext, StudioState } from './slice.ts';
 import { createToastSlice } from './toasts.ts';
 import { createTrainingSlice } from './training.ts';
@@ -29,7 +34,12 @@ export function createStudioStore(client: StudioClient): StudioStore {
       ...createPresetsSlice(context),
       ...createTrainingSlice(context),
       ...createRunsSlice(context),
+      ...createShelfSlice(context),
       ...createGenerateSlice(context),
+      ...createGallerySlice(context),
+      ...createRestoreSlice(context),
+      ...createPlotSlice(context),
+      ...createLoraToolsSlice(context),
       ...createPromptCountSlice(context),
     };
   });

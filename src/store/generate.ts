@@ -1,159 +1,188 @@
-/** The Try panel: one picture at a time, the newest wish wins. */
+/** Drawing: the form's requests as jobs of the worker's queue, and redraws while a slider moves, of which the newest wins. */
 import { type PlainError, toPlainError } from '../core/errors.ts';
 import { isAborted } from '../worker/client.ts';
-import type { GenerateProgress, GenerateRequest } from '../worker/protocol.ts';
-import { type GenerateForm, generateFormErrors, initialGenerateForm } from './generateForm.ts';
+import type { GeneratedPicture, GenerateProgress, GenerateRequest, QueueState } from '../worker/protocol.ts';
+import { formRequest, type GenerateForm, generateFormErrors, initialGenerateForm } from './generateForm.ts';
+import { type InitPicture, initImageOf } from './initPicture.ts';
 import { createLatestWins } from './latestWins.ts';
 import { sizesInUse } from './modelDefaults.ts';
 import { recallForm, remember } from './persisted.ts';
+import { loraName, pluggedLoras } from './shelf.ts';
 import type { SliceContext, StudioState } from './slice.ts';
 
-export interface Picture {
-  readonly id: number;
-  readonly png: Blob;
-  readonly width: number;
-  readonly height: number;
-  readonly milliseconds: number;
+/** A job that this page has asked for and that is not finished. */
+export interface DrawingJob {
+  readonly jobId: string;
   readonly request: GenerateRequest;
-  /** Name of the LoRA that it was drawn with, if any. */
-  readonly loraName: string | null;
+  readonly askedAt: number;
+  /** What is being done before the first step. */
+  readonly status: string | null;
+  readonly progress: GenerateProgress | null;
+  readonly cancelling: boolean;
+}
+
+export interface DrawOptions {
+  readonly signal: AbortSignal;
+  /** Whether finished pictures go to the gallery. */
+  readonly keep: boolean;
 }
 
 export interface GenerateSlice {
   readonly generateForm: GenerateForm;
-  readonly generateLora: { readonly runId: string; readonly weight: number } | null;
-  readonly generating: {
-    readonly startedAt: number;
-    readonly progress: GenerateProgress | null;
-    readonly cancelling: boolean;
-  } | null;
-  /** Newest last; of this visit only. */
-  readonly pictures: readonly Picture[];
-  readonly shownPictureId: number | null;
+  /** A picture to begin with; of this visit only. */
+  readonly initPicture: InitPicture | null;
+  /** In the order in which they were asked for. */
+  readonly jobs: readonly DrawingJob[];
+  /** As the worker has it. */
+  readonly queue: QueueState;
   readonly generateError: PlainError | null;
   readonly generateFieldEdited: <F extends keyof GenerateForm>(field: F, value: GenerateForm[F]) => void;
-  readonly generateLoraChosen: (runId: string | null) => void;
-  /** Redraws with the same seed, a moment after the slider came to rest. */
-  readonly loraWeightMoved: (weight: number) => void;
+  readonly generateFormChanged: (values: Partial<GenerateForm>) => void;
+  readonly initPictureChanged: (picture: InitPicture | null) => void;
   readonly generatePressed: () => void;
-  readonly generateCancelled: () => void;
-  readonly pictureShown: (id: number) => void;
-  /** Puts the picture's settings back into the form. */
-  readonly pictureSettingsReused: (id: number) => void;
+  /** Draws the same seed again, a moment after the last wish, if there is something to compare with. */
+  readonly redrawWished: () => void;
+  readonly jobCancelled: (jobId: string) => void;
+  /** Ends a job after its step and keeps what it has. */
+  readonly jobInterrupted: (jobId: string) => void;
+  readonly jobMoved: (jobId: string, index: number) => Promise<void>;
+  readonly queueCleared: () => void;
+  /** Draws a request as a job of its own; rejects with what went wrong. */
+  readonly drawingRequested: (request: GenerateRequest, options: DrawOptions) => Promise<readonly GeneratedPicture[]>;
 }
 
-/** Older pictures are dropped: a session of sliding would otherwise fill the memory. */
-const keptPictures = 60;
 const redrawDelayMs = 180;
 
 /** The request that the form stands for, or null while something is missing or wrong. */
 export function generateRequestOf(state: StudioState): GenerateRequest | null {
-  const { generateForm: form, generateLora: lora, selectedModelId: modelId } = state;
+  const { generateForm: form, initPicture, selectedModelId: modelId } = state;
   if (modelId === null || Object.keys(generateFormErrors(form, sizesInUse(state))).length > 0) return null;
-  return {
-    modelId,
-    prompt: form.prompt,
-    negativePrompt: form.negativePrompt,
-    seed: Number(form.seed),
-    numInferenceSteps: Number(form.steps),
-    guidanceScale: Number(form.guidanceScale),
-    width: Number(form.width),
-    height: Number(form.height),
-    scheduler: form.scheduler,
-    loras: lora === null ? [] : [{ source: { kind: 'run', runId: lora.runId }, weight: lora.weight }],
-  };
+  const initImage = initImageOf(initPicture, form);
+  return { modelId, ...formRequest(form), ...(initImage ? { initImage } : {}), loras: pluggedLoras(state) };
 }
 
-function runLoraOf({ loras: [lora] }: GenerateRequest): { readonly runId: string; readonly weight: number } | null {
-  return lora?.source.kind === 'run' ? { runId: lora.source.runId, weight: lora.weight } : null;
+/** The job that is being drawn, or made ready; null while nothing is. */
+export function runningJob({ jobs, queue }: Pick<StudioState, 'jobs' | 'queue'>): DrawingJob | null {
+  const running = queue.find(({ state }) => state === 'running');
+  return jobs.find(({ jobId }) => jobId === running?.jobId) ?? jobs[0] ?? null;
+}
+
+export function randomSeed(): number {
+  return crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
 }
 
 export function createGenerateSlice({ client, set, get }: SliceContext): GenerateSlice {
   const latest = createLatestWins();
+  const controllers = new Map<string, AbortController>();
   let redraw: ReturnType<typeof setTimeout> | undefined;
-  let nextId = 1;
+  let hasDrawn = false;
+  client.on('queue.changed', (queue) => set({ queue }));
 
-  const draw = (): void => {
-    const request = generateRequestOf(get());
-    if (request === null) return;
-    const runId = runLoraOf(request)?.runId;
-    const loraName = get().runs.find(({ id }) => id === runId)?.name ?? null;
-    set({ generating: { startedAt: Date.now(), progress: null, cancelling: false }, generateError: null });
-    latest.run(async (signal) => {
-      const startedAt = Date.now();
-      set({ generating: { startedAt, progress: null, cancelling: false } });
-      try {
-        const { pictures: drawn, milliseconds } = await client.request('generate', request, {
-          signal,
+  const changeJob = (jobId: string, values: Partial<DrawingJob>): void =>
+    set(({ jobs }) => ({ jobs: jobs.map((job) => (job.jobId === jobId ? { ...job, ...values } : job)) }));
+
+  const draw: GenerateSlice['drawingRequested'] = async (request, { signal, keep }) => {
+    const jobId = crypto.randomUUID();
+    const job: DrawingJob = { jobId, request, askedAt: Date.now(), status: null, progress: null, cancelling: false };
+    const controller = new AbortController();
+    const abort = (): void => controller.abort();
+    signal.addEventListener('abort', abort);
+    controllers.set(jobId, controller);
+    const loraNames = request.loras.map(({ source }) => loraName(get(), source) ?? 'LoRA');
+    const kept: Promise<unknown>[] = [];
+    let last = Date.now();
+    set(({ jobs }) => ({ jobs: [...jobs, job] }));
+    try {
+      signal.throwIfAborted();
+      const { pictures } = await client.request(
+        'generate',
+        { ...request, jobId },
+        {
+          signal: controller.signal,
           on: {
-            'generate.progress': (progress) => {
-              if (!signal.aborted) set({ generating: { startedAt, progress, cancelling: false } });
+            'generate.status': ({ detail }) => changeJob(jobId, { status: detail }),
+            'generate.progress': (progress) => changeJob(jobId, { progress }),
+            'generate.picture': (picture) => {
+              if (!keep) return;
+              hasDrawn = true;
+              const milliseconds = Date.now() - last;
+              last = Date.now();
+              kept.push(get().pictureDrawn(picture, request, loraNames, milliseconds));
             },
           },
-        });
-        const [first] = drawn;
-        if (first === undefined) return;
-        const { png, width, height } = first;
-        const picture: Picture = { id: nextId++, png, width, height, milliseconds, request, loraName };
-        set((state) => ({ pictures: [...state.pictures, picture].slice(-keptPictures), shownPictureId: picture.id }));
-      } catch (error) {
-        if (!isAborted(error)) set({ generateError: toPlainError(error) });
-      } finally {
-        set({ generating: null });
-      }
-    });
+        },
+      );
+      return pictures;
+    } finally {
+      await Promise.all(kept);
+      signal.removeEventListener('abort', abort);
+      controllers.delete(jobId);
+      set(({ jobs }) => ({ jobs: jobs.filter((one) => one.jobId !== jobId) }));
+    }
   };
 
-  const editForm = (values: Partial<GenerateForm>): void => {
-    const generateForm = { ...get().generateForm, ...values };
-    remember('generateForm', JSON.stringify(generateForm));
-    set({ generateForm });
+  const drawForm = (signal: AbortSignal, request: GenerateRequest): Promise<void> => {
+    set({ generateError: null });
+    return draw(request, { signal, keep: true }).then(
+      () => undefined,
+      (error: unknown) => {
+        if (!isAborted(error)) set({ generateError: toPlainError(error) });
+      },
+    );
   };
 
   return {
     generateForm: recallForm('generateForm', initialGenerateForm),
-    generateLora: null,
-    generating: null,
-    pictures: [],
-    shownPictureId: null,
+    initPicture: null,
+    jobs: [],
+    queue: [],
     generateError: null,
-    generateFieldEdited: (field, value) => editForm({ [field]: value }),
-    generateLoraChosen: (runId) => {
-      const weight = get().generateLora?.weight ?? 1;
-      set({ generateLora: runId === null ? null : { runId, weight } });
+    generateFieldEdited: (field, value) => get().generateFormChanged({ [field]: value }),
+    generateFormChanged: (values) => {
+      const generateForm = { ...get().generateForm, ...values };
+      remember('generateForm', JSON.stringify(generateForm));
+      set({ generateForm });
     },
-    loraWeightMoved: (weight) => {
-      set(({ generateLora }) => (generateLora === null ? {} : { generateLora: { ...generateLora, weight } }));
-      clearTimeout(redraw);
-      // Nothing to compare with before the first picture, nothing to draw with during a run: then it only sets the weight.
-      if (get().isTraining) return;
-      if (get().pictures.length > 0 || get().generating !== null) redraw = setTimeout(draw, redrawDelayMs);
-    },
+    initPictureChanged: (initPicture) => set({ initPicture }),
     generatePressed: () => {
       clearTimeout(redraw);
-      draw();
+      if (get().generateForm.seedRule === 'random') get().generateFieldEdited('seed', String(randomSeed()));
+      const request = generateRequestOf(get());
+      if (request === null || get().isTraining) return;
+      get().tryViewOpened('picture');
+      void drawForm(new AbortController().signal, request);
     },
-    generateCancelled: () => {
+    redrawWished: () => {
+      clearTimeout(redraw);
+      // Nothing to compare with before the first picture, nothing to draw with during a run: then only the setting changes.
+      if (get().isTraining || (!hasDrawn && get().jobs.length === 0)) return;
+      redraw = setTimeout(() => {
+        const request = generateRequestOf(get());
+        if (request === null) return;
+        latest.run((signal) => drawForm(signal, { ...request, batchSize: 1, batchCount: 1 }));
+      }, redrawDelayMs);
+    },
+    jobCancelled: (jobId) => {
+      clearTimeout(redraw);
+      changeJob(jobId, { cancelling: true });
+      controllers.get(jobId)?.abort();
+    },
+    jobInterrupted: (jobId) => {
+      changeJob(jobId, { cancelling: true });
+      void client.request('queue.interrupt', { jobId }).catch(() => undefined);
+    },
+    jobMoved: async (jobId, index) => {
+      try {
+        set({ queue: await client.request('queue.move', { jobId, index }) });
+      } catch {
+        // It has begun meanwhile: the next event of the queue says so.
+      }
+    },
+    queueCleared: () => {
       clearTimeout(redraw);
       latest.cancel();
-      set(({ generating }) => (generating === null ? {} : { generating: { ...generating, cancelling: true } }));
+      for (const controller of controllers.values()) controller.abort();
     },
-    pictureShown: (id) => set({ shownPictureId: id }),
-    pictureSettingsReused: (id) => {
-      const picture = get().pictures.find((candidate) => candidate.id === id);
-      if (picture === undefined) return;
-      const { request } = picture;
-      editForm({
-        prompt: request.prompt,
-        negativePrompt: request.negativePrompt,
-        seed: String(request.seed),
-        steps: String(request.numInferenceSteps),
-        guidanceScale: String(request.guidanceScale),
-        width: String(request.width),
-        height: String(request.height),
-        scheduler: request.scheduler,
-      });
-      set({ generateLora: runLoraOf(request) });
-    },
+    drawingRequested: draw,
   };
 }

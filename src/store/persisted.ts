@@ -11,6 +11,7 @@ export type PersistedKey =
   | 'preset'
   | 'presets'
   | 'generateForm'
+  | 'shelf'
   | 'samplePrompts';
 
 /** What was remembered under `key`, or null. */

@@ -88,7 +88,6 @@ export function createRunsSlice(context: SliceContext): RunsSlice {
         runs: state.runs.filter(({ id }) => id !== runId),
         selectedRunId: state.selectedRunId === runId ? null : state.selectedRunId,
         liveRunId: state.liveRunId === runId ? null : state.liveRunId,
-        generateLora: state.generateLora?.runId === runId ? null : state.generateLora,
       }));
       try {
         await client.request('runs.delete', { runId });

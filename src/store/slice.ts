@@ -2,14 +2,19 @@
 import { type PlainError, toPlainError } from '../core/errors.ts';
 import type { StudioClient } from '../worker/client.ts';
 import type { DatasetSlice } from './dataset.ts';
+import type { GallerySlice } from './gallery.ts';
 import type { GenerateSlice } from './generate.ts';
 import type { GpuSlice } from './gpu.ts';
+import type { LoraToolsSlice } from './loraTools.ts';
 import type { ModelSlice } from './model.ts';
 import type { PresetsSlice } from './presets.ts';
+import type { PlotSlice } from './plot.ts';
 import type { PromptCountSlice } from './promptCount.ts';
+import type { RestoreSlice } from './restore.ts';
 import type { RunsSlice } from './runs.ts';
 import type { SamplesSlice } from './samples.ts';
 import type { SettingsSlice } from './settings.ts';
+import type { ShelfSlice } from './shelf.ts';
 import type { ToastSlice } from './toasts.ts';
 import type { TrainingSlice } from './training.ts';
 
@@ -22,7 +27,12 @@ export interface StudioState
     TrainingSlice,
     PresetsSlice,
     RunsSlice,
+    ShelfSlice,
     GenerateSlice,
+    GallerySlice,
+    RestoreSlice,
+    PlotSlice,
+    LoraToolsSlice,
     PromptCountSlice,
     ToastSlice,
     SettingsSlice {}

@@ -314,35 +314,96 @@ describe('models', () => {
 });
 
 describe('trying', () => {
+  const drawn = {
+    jobId: 'j',
+    index: 0,
+    seed: 42,
+    png: new Blob(),
+    width: 64,
+    height: 64,
+    parameters: '',
+    isPartial: false,
+  };
+  const answers: Answers = {
+    generate: (_request, options) => {
+      options?.on?.['generate.picture']?.(drawn);
+      return { jobId: 'j', pictures: [drawn], milliseconds: 5 };
+    },
+    'pictures.add': (picture) => ({ ...picture, id: `p${Math.random()}` }),
+  };
+
   it('redraws when the slider comes to rest, same seed, newest weight only', async () => {
     vi.useFakeTimers();
-    const picture = {
-      jobId: 'j',
-      index: 0,
-      seed: 42,
-      png: new Blob(),
-      width: 64,
-      height: 64,
-      parameters: '',
-      isPartial: false,
-    };
-    const { store, calls } = setUp({ generate: () => ({ jobId: 'j', pictures: [picture], milliseconds: 5 }) });
+    const { store, calls } = setUp(answers);
     store.setState({ selectedModelId: 'a/b', runs: [run('r', 'mine')] });
     store.getState().generateLoraChosen('r');
-    store.getState().loraWeightMoved(0.5);
+    const [lora] = store.getState().shelf;
+    invariant(lora !== undefined, 'the run is on the shelf');
+    store.getState().loraWeightMoved(lora.key, 0.5);
     await vi.advanceTimersByTimeAsync(1000);
     expect(calls).toEqual([]);
     store.getState().generatePressed();
     await vi.advanceTimersByTimeAsync(1);
-    for (const weight of [0.6, 0.7, 0.8]) store.getState().loraWeightMoved(weight);
+    for (const weight of [0.6, 0.7, 0.8]) store.getState().loraWeightMoved(lora.key, weight);
     await vi.advanceTimersByTimeAsync(1000);
-    expect(calls.map(({ payload }) => payload)).toMatchObject([
-      { seed: 42, loras: [{ source: { kind: 'run', runId: 'r' }, weight: 0.5 }] },
-      { seed: 42, loras: [{ source: { kind: 'run', runId: 'r' }, weight: 0.8 }] },
+    const requests = calls.filter(({ type }) => type === 'generate');
+    expect(requests.map(({ payload }) => payload)).toMatchObject([
+      { seed: 42, loras: [{ source: { kind: 'run', runId: 'r' }, weight: 0.5, enabled: true }] },
+      { seed: 42, loras: [{ source: { kind: 'run', runId: 'r' }, weight: 0.8, enabled: true }] },
     ]);
-    const { pictures, shownPictureId, generating } = store.getState();
-    expect(pictures.map(({ loraName }) => loraName)).toEqual(['mine', 'mine']);
+    const { pictures, shownPictureId, jobs } = store.getState();
+    expect(pictures.map(({ loraNames }) => loraNames)).toEqual([['mine'], ['mine']]);
     expect(shownPictureId).toBe(pictures[1]?.id);
-    expect(generating).toBeNull();
+    expect(jobs).toEqual([]);
+  });
+
+  it('keeps a picture in view whose storage failed, and says so', async () => {
+    const { store } = setUp({
+      ...answers,
+      'pictures.add': () => {
+        throw new RemoteError(toPlainError(new Error('disk full')));
+      },
+    });
+    store.setState({ selectedModelId: 'a/b' });
+    store.getState().generatePressed();
+    await vi.waitFor(() => expect(store.getState().pictures).toHaveLength(1));
+    expect(store.getState().toasts.at(-1)).toMatchObject({
+      kind: 'error',
+      title: 'The picture is shown but could not be kept: save it',
+    });
+  });
+
+  it('takes a LoRA off the shelf and puts it back', () => {
+    const { store } = setUp();
+    store.setState({ runs: [run('r', 'mine'), run('s', 'other')] });
+    store.getState().generateLoraChosen('r');
+    store.getState().loraPlugged({ kind: 'run', runId: 's' }, 0.4, 0.2);
+    store.getState().generateLoraChosen('r');
+    expect(store.getState().shelf.map(({ enabled }) => enabled)).toEqual([true, false]);
+    store.getState().loraUnplugged(store.getState().shelf[1]?.key ?? '');
+    expect(store.getState().shelf).toHaveLength(1);
+    store.getState().toasts.at(-1)?.action?.run();
+    expect(store.getState().shelf[1]).toMatchObject({ weight: 0.4, textEncoderWeight: 0.2 });
+  });
+
+  it('deletes pictures at once, shows a neighbour, and undoes', async () => {
+    const { store } = setUp({
+      ...answers,
+      'pictures.remove': () => null,
+      'pictures.restore': ({ ids }) => pictures.filter(({ id }) => ids.includes(id)),
+    });
+    store.setState({ selectedModelId: 'a/b' });
+    for (const count of [1, 2]) {
+      store.getState().generatePressed();
+      await vi.waitFor(() => expect(store.getState().pictures).toHaveLength(count));
+    }
+    const { pictures } = store.getState();
+    const [first, second] = pictures.map(({ id }) => id);
+    await store.getState().picturesRemoved([second ?? '']);
+    expect(store.getState().pictures.map(({ id }) => id)).toEqual([first]);
+    expect(store.getState().shownPictureId).toBe(first);
+    store.getState().toasts.at(-1)?.action?.run();
+    await vi.waitFor(() => expect(store.getState().pictures).toEqual(pictures));
+    expect(store.getState().shownPictureId).toBe(second);
   });
 });

@@ -6,13 +6,13 @@ import { Announcer } from './components/Announcer.tsx';
 import { Toasts } from './components/Toasts.tsx';
 import { useTheme } from './hooks/useTheme.ts';
 import { EngineBanner } from './panels/EngineBanner.tsx';
-import { ExportRoom } from './panels/ExportRoom.tsx';
+import { ExportRoom } from './panels/export/ExportRoom.tsx';
 import { GpuGate } from './panels/GpuGate.tsx';
 import { ImagesRoom } from './panels/ImagesRoom.tsx';
 import { ModelRoom } from './panels/ModelRoom.tsx';
 import { TopBar } from './panels/TopBar.tsx';
 import { TrainRoom } from './panels/TrainRoom.tsx';
-import { TryRoom } from './panels/TryRoom.tsx';
+import { TryRoom } from './panels/try/TryRoom.tsx';
 import { StudioProvider, useStudio } from './StudioContext.tsx';
 
 export function App({ store }: { readonly store: StudioStore }) {

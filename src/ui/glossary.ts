@@ -24,8 +24,30 @@ export const glossary = {
   sampleSteps: 'How many refinement rounds a picture gets. 20 to 30 is usual; more is slower.',
   guidanceScale: 'How strictly the picture follows the prompt. Around 7 is usual; high values look overcooked.',
   negativePrompt: 'What should not be on the picture.',
+  prompt:
+    'What should be on the picture. (word:1.2) weighs a word, [a:b:0.5] changes it halfway, <lora:name:0.8> calls a LoRA. Ctrl+Up and Ctrl+Down change the weight of what is selected.',
   scheduler:
-    'The method that turns noise into a picture step by step. DDIM and Euler differ slightly in look; neither is better.',
+    'The method that turns noise into a picture step by step. DPM++ 2M and UniPC need the fewest steps; those with an “a” never settle. Karras spends more of the steps on details.',
+  textEncoderWeight:
+    'How much of the LoRA acts on the reading of the prompt, apart from the drawing. The same as its weight, unless you say otherwise.',
+  loraForm: 'The names that a file gives to the layers it changes. Tools differ in which they read.',
+  precision:
+    'How exactly each number is written. Half takes half the space, and nobody sees the difference in a picture; full is as it was trained.',
+  strength:
+    'How much of the picture is drawn again: 0 keeps it as it is, 1 leaves nothing of it. Around 0.6 keeps the composition.',
+  inpainting: 'Only what is painted over is drawn again; the rest of the picture stays to the pixel.',
+  hires:
+    'Models lose the thread above the size they were trained at. So the picture is drawn at that size, enlarged, and partly drawn again for the details.',
+  upscaler:
+    'How the small picture is enlarged. Latent is softer and needs more strength; Lanczos keeps what is there sharper.',
+  batchCount: 'How many times in a row. Takes no more memory.',
+  batchSizeOfPictures: 'How many pictures are drawn at the same time. Faster on a big GPU, and takes its memory.',
+  clipSkip:
+    'How many layers from the end the prompt is read. 1 for most models, 2 for many that were made for drawings and anime.',
+  timestepSpacing: 'Which of the noise levels of the training are visited. Trailing is what few-step models want.',
+  noiseDevice:
+    'Whose random numbers the seed stands for: diffusers on a CPU, or A1111 on a graphics card. Choose the one whose picture you want again.',
+  syntax: 'Whether brackets, weights and tags mean something, as in A1111, or are plain text, as in diffusers.',
   loraWeight: 'How much of the LoRA is mixed in. 0 is the plain model, 1 is as trained, above 1 exaggerates.',
   loss: 'How far the model’s guess was from the truth, on average. It jumps a lot by nature: watch the bold line, and the pictures even more.',
   timestep: 'How much noise was added, from 0 (none) to 999 (nothing but noise).',

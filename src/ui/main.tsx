@@ -7,6 +7,8 @@ import './styles/shell.css';
 import './styles/rooms.css';
 import './styles/live.css';
 import './styles/settings.css';
+import './styles/try.css';
+import './styles/loras.css';
 import { createRoot } from 'react-dom/client';
 import { defined } from '../core/invariant.ts';
 import { openStudio } from '../store/studio.ts';

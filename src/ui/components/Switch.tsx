@@ -1,0 +1,16 @@
+import { Switch as RadixSwitch } from 'radix-ui';
+
+interface SwitchProps {
+  readonly label: string;
+  readonly checked: boolean;
+  readonly onChange: (checked: boolean) => void;
+}
+
+/** On or off, at once. The label is for screen readers; what stands beside it says it to the eye. */
+export function Switch({ label, checked, onChange }: SwitchProps) {
+  return (
+    <RadixSwitch.Root className="switch" checked={checked} onCheckedChange={onChange} aria-label={label}>
+      <RadixSwitch.Thumb className="switch-thumb" />
+    </RadixSwitch.Root>
+  );
+}

@@ -1,0 +1,284 @@
+import { Download } from 'lucide-react';
+import { useEffect, useMemo, useState } from 'react';
+import { type PlainError, toPlainError } from '../../../core/errors.ts';
+import { formatBytes } from '../../../store/format.ts';
+import { isReport, type ToolLora } from '../../../store/loraTools.ts';
+import { saveBlob } from '../../../store/saveBlob.ts';
+import { thumbnailUrl } from '../../../store/thumbnail.ts';
+import type { HeaderEdits, LoraInput, LoraWriteOptions, LoraWritten, SampleRow } from '../../../worker/protocol.ts';
+import { BlobImage } from '../../components/BlobImage.tsx';
+import { ErrorNote } from '../../components/ErrorNote.tsx';
+import { Field, TextField } from '../../components/Field.tsx';
+import { Modal } from '../../components/Modal.tsx';
+import { ProgressBar } from '../../components/ProgressBar.tsx';
+import { Switch } from '../../components/Switch.tsx';
+import { useStudio } from '../../StudioContext.tsx';
+import { ToolVerdicts } from './ToolVerdicts.tsx';
+import { WriteFields } from './WriteFields.tsx';
+
+const noRows: readonly SampleRow[] = [];
+const offeredThumbnails = 10;
+
+/** A run's input at another step of its training. */
+function atStep(input: LoraInput, step: number | null): LoraInput {
+  if (input.kind !== 'run') return input;
+  return { kind: 'run', runId: input.runId, ...(step === null ? {} : { globalStep: step }) };
+}
+
+/** What would be written in this form, asked for whenever it changes: who takes it, and how large it is. */
+function useWritten(
+  input: LoraInput,
+  { form, dtype }: Pick<LoraWriteOptions, 'form' | 'dtype'>,
+): LoraWritten | PlainError | null {
+  const loraWritten = useStudio((state) => state.loraWritten);
+  const wish = useMemo(() => ({ input, options: { form, dtype } }), [input, form, dtype]);
+  const [answer, setAnswer] = useState<{ readonly to: typeof wish; readonly file: LoraWritten | PlainError } | null>(
+    null,
+  );
+  useEffect(() => {
+    loraWritten(wish.input, wish.options).then(
+      (file) => setAnswer({ to: wish, file }),
+      (error: unknown) => setAnswer({ to: wish, file: toPlainError(error) }),
+    );
+  }, [wish, loraWritten]);
+  return answer?.to === wish ? answer.file : null;
+}
+
+interface ThumbnailsProps {
+  readonly rows: readonly SampleRow[];
+  readonly own: string | null;
+  readonly chosen: string | null;
+  readonly onChoose: (url: string | null) => void;
+}
+
+/** The run's samples, the latest first, to pick one from. */
+function Thumbnails({ rows, own, chosen, onChoose }: ThumbnailsProps) {
+  const [picked, setPicked] = useState<Blob | null>(null);
+  const samples = rows
+    .toReversed()
+    .flatMap(({ globalStep, images }) =>
+      images.map(({ png, prompt }) => ({ png, label: `${prompt}, step ${globalStep}` })),
+    )
+    .slice(0, offeredThumbnails);
+  return (
+    <fieldset className="choice-field">
+      <legend>Thumbnail</legend>
+      <div className="thumbs">
+        <button
+          type="button"
+          className="thumb thumb-none"
+          aria-pressed={chosen === null}
+          onClick={() => {
+            setPicked(null);
+            onChoose(null);
+          }}
+        >
+          none
+        </button>
+        {own !== null && (
+          <button
+            type="button"
+            className="thumb"
+            aria-label="The one in the file"
+            aria-pressed={chosen === own}
+            onClick={() => onChoose(own)}
+          >
+            <img src={own} alt="" />
+          </button>
+        )}
+        {samples.map(({ png, label }) => (
+          <button
+            key={label}
+            type="button"
+            className="thumb"
+            aria-label={label}
+            aria-pressed={chosen !== null && picked === png}
+            onClick={() => {
+              setPicked(png);
+              void thumbnailUrl(png).then(onChoose);
+            }}
+          >
+            <BlobImage blob={png} alt="" />
+          </button>
+        ))}
+      </div>
+    </fieldset>
+  );
+}
+
+interface ExportFormProps {
+  readonly lora: ToolLora;
+  readonly start: HeaderEdits;
+  readonly hasTags: boolean;
+  readonly onClose: () => void;
+}
+
+function ExportForm({ lora, start, hasTags, onClose }: ExportFormProps) {
+  const runId = lora.input.kind === 'run' ? lora.input.runId : null;
+  const rows = useStudio((state) => (runId === null ? undefined : state.samplesByRun[runId])) ?? noRows;
+  const steps = useStudio((state) => (runId === null ? undefined : state.runSteps[runId]));
+  const runStepsNeeded = useStudio((state) => state.runStepsNeeded);
+  const loraWritten = useStudio((state) => state.loraWritten);
+  const toastShown = useStudio((state) => state.toastShown);
+  const [write, setWrite] = useState<Pick<LoraWriteOptions, 'form' | 'dtype'>>({ form: 'kohya', dtype: 'F32' });
+  const [header, setHeader] = useState(start);
+  const [input, setInput] = useState(lora.input);
+  const [saving, setSaving] = useState(false);
+  const written = useWritten(input, write);
+  useEffect(() => {
+    if (runId !== null) void runStepsNeeded(runId);
+  }, [runId, runStepsNeeded]);
+  const edit = (values: Partial<HeaderEdits>): void => setHeader({ ...header, ...values });
+  const save = async (): Promise<void> => {
+    setSaving(true);
+    try {
+      const { blob, fileName } = await loraWritten(input, { ...write, header });
+      saveBlob(blob, fileName);
+      toastShown({ kind: 'success', title: 'LoRA exported', detail: fileName });
+      onClose();
+    } catch (error) {
+      const { message, remedy } = toPlainError(error);
+      toastShown({ kind: 'error', title: 'The LoRA could not be exported', detail: `${message} ${remedy}` });
+    } finally {
+      setSaving(false);
+    }
+  };
+  const file = written !== null && 'blob' in written ? written : null;
+  return (
+    <Modal
+      open
+      onClose={onClose}
+      size="wide"
+      title={`Export “${lora.name}”`}
+      detail="What stands here is written into the file’s header, where other tools show it."
+      actions={
+        <>
+          <span className="modal-fact">{file === null ? '' : formatBytes(file.blob.size)}</span>
+          <button type="button" className="button" onClick={onClose}>
+            Cancel
+          </button>
+          <button
+            type="button"
+            className="button button-primary"
+            disabled={saving || file === null || header.title.trim() === ''}
+            onClick={() => void save()}
+          >
+            <Download size={14} aria-hidden="true" /> {saving ? 'Saving…' : 'Save file'}
+          </button>
+        </>
+      }
+    >
+      <div className="export-columns">
+        <div className="stack">
+          <div className="pair">
+            <TextField
+              label="Title"
+              value={header.title}
+              error={header.title.trim() === '' ? 'A title is needed: the file is called by it.' : undefined}
+              onChange={(title) => edit({ title })}
+            />
+            <TextField
+              label="Trigger phrase"
+              term="triggerWord"
+              value={header.triggerPhrase}
+              onChange={(triggerPhrase) => edit({ triggerPhrase })}
+            />
+          </div>
+          <Field label="Description">
+            {(control) => (
+              <textarea
+                {...control}
+                className="input"
+                rows={2}
+                value={header.description}
+                placeholder="What it draws, and what weight suits it"
+                onChange={(event) => edit({ description: event.target.value })}
+              />
+            )}
+          </Field>
+          <div className="pair">
+            <TextField label="Author" value={header.author} onChange={(author) => edit({ author })} />
+            <TextField
+              label="Licence"
+              value={header.license}
+              placeholder="CC-BY-4.0"
+              onChange={(license) => edit({ license })}
+            />
+          </div>
+          <TextField
+            label="Tags"
+            value={header.tags}
+            placeholder="style, pixel art"
+            onChange={(tags) => edit({ tags })}
+          />
+          <Thumbnails
+            rows={rows}
+            own={start.thumbnail}
+            chosen={header.thumbnail}
+            onChoose={(thumbnail) => edit({ thumbnail })}
+          />
+          {hasTags && (
+            <div className="switch-row">
+              <span>Say which words the captions hold, and how often</span>
+              <Switch
+                label="Write the words of the captions into the file"
+                checked={header.tagFrequency}
+                onChange={(tagFrequency) => edit({ tagFrequency })}
+              />
+            </div>
+          )}
+        </div>
+        <div className="stack export-side">
+          {steps !== undefined && steps.length > 1 && (
+            <Field label="Step of the training">
+              {(control) => (
+                <select
+                  {...control}
+                  className="select"
+                  onChange={(event) =>
+                    setInput(atStep(lora.input, event.target.value === '' ? null : Number(event.target.value)))
+                  }
+                >
+                  <option value="">the latest</option>
+                  {steps.map((step) => (
+                    <option key={step} value={step}>
+                      {step}
+                    </option>
+                  ))}
+                </select>
+              )}
+            </Field>
+          )}
+          <WriteFields value={write} onChange={setWrite} />
+          <div>
+            <p className="field-head">Who will take this file</p>
+            {written === null && <ProgressBar label="Asking" value={null} />}
+            {written !== null && !('blob' in written) && <ErrorNote error={written} />}
+            {file !== null && <ToolVerdicts tools={file.tools} />}
+          </div>
+        </div>
+      </div>
+    </Modal>
+  );
+}
+
+/** Asks how a LoRA is to be written, says who will take it, and saves it. */
+export function ExportDialog({ lora, onClose }: { readonly lora: ToolLora; readonly onClose: () => void }) {
+  const report = useStudio((state) => state.toolReports[lora.key]);
+  const needed = useStudio((state) => state.toolReportNeeded);
+  useEffect(() => void needed(lora), [lora, needed]);
+  if (report === undefined) return null;
+  const metadata = isReport(report) ? report.metadata : {};
+  const text = (key: string): string => metadata[`modelspec.${key}`] ?? '';
+  const start: HeaderEdits = {
+    title: lora.name,
+    triggerPhrase: text('trigger_phrase'),
+    description: text('description'),
+    author: text('author'),
+    license: text('license'),
+    tags: text('tags'),
+    thumbnail: text('thumbnail') || null,
+    tagFrequency: true,
+  };
+  return <ExportForm lora={lora} start={start} hasTags={'ss_tag_frequency' in metadata} onClose={onClose} />;
+}

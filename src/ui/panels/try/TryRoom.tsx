@@ -1,0 +1,65 @@
+import { Tabs } from 'radix-ui';
+import { useEffect } from 'react';
+import type { TryView } from '../../../store/gallery.ts';
+import { ErrorNote } from '../../components/ErrorNote.tsx';
+import { useStudio } from '../../StudioContext.tsx';
+import { Gallery } from './Gallery.tsx';
+import { GenerateFoot } from './GenerateFoot.tsx';
+import { LoraShelf } from './LoraShelf.tsx';
+import { MoreSettings } from './MoreSettings.tsx';
+import { PictureSettings } from './PictureSettings.tsx';
+import { PictureStage } from './PictureStage.tsx';
+import { PlotStage } from './PlotStage.tsx';
+import { PromptBox } from './PromptBox.tsx';
+import { StartPicture } from './StartPicture.tsx';
+
+/** Where pictures are drawn: on the left what goes in, on the right what comes out. */
+export function TryRoom() {
+  const error = useStudio((state) => state.generateError);
+  const view = useStudio((state) => state.tryView);
+  const count = useStudio((state) => state.pictures.length);
+  const viewOpened = useStudio((state) => state.tryViewOpened);
+  const picturesRefreshed = useStudio((state) => state.picturesRefreshed);
+  useEffect(() => void picturesRefreshed(), [picturesRefreshed]);
+  return (
+    <div className="workspace workspace-try">
+      <aside className="inspector" aria-label="Picture settings">
+        <div className="inspector-scroll">
+          <PromptBox />
+          <LoraShelf />
+          <PictureSettings />
+          <section className="group group-disclosures" aria-label="More">
+            <StartPicture />
+            <MoreSettings />
+          </section>
+        </div>
+        <GenerateFoot />
+      </aside>
+      <Tabs.Root className="stage stage-try" value={view} onValueChange={(next) => viewOpened(next as TryView)} asChild>
+        <main aria-label="Picture">
+          <Tabs.List className="segmented stage-views" aria-label="What is shown">
+            <Tabs.Trigger value="picture" className="segment">
+              Picture
+            </Tabs.Trigger>
+            <Tabs.Trigger value="gallery" className="segment">
+              Gallery {count > 0 && <span className="step-count">{count}</span>}
+            </Tabs.Trigger>
+            <Tabs.Trigger value="plot" className="segment">
+              X/Y/Z plot
+            </Tabs.Trigger>
+          </Tabs.List>
+          {error !== null && <ErrorNote error={error} />}
+          <Tabs.Content value="picture" className="stage-view">
+            <PictureStage />
+          </Tabs.Content>
+          <Tabs.Content value="gallery" className="stage-view">
+            <Gallery />
+          </Tabs.Content>
+          <Tabs.Content value="plot" className="stage-view">
+            <PlotStage />
+          </Tabs.Content>
+        </main>
+      </Tabs.Root>
+    </div>
+  );
+}
