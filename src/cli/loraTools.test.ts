@@ -133,7 +133,8 @@ test('bake: a folder and a single file', async () => {
   ]);
   expect((await run('bake', 'fixtures/sd15-tiny/model', lora, at('single.safetensors'))).code).toBe(0);
   expect((await run('info', at('single.safetensors'))).out).toContain('no LoRA');
-});
+  // It writes a whole model twice, which takes long where others compute.
+}, 30_000);
 
 test.each<[string, string[], string, string]>([
   [
