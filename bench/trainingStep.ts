@@ -3,8 +3,8 @@
  * memory that the GPU must have. The step is the trainer's own; only the numbers in the batch are made up.
  */
 import { memory } from '@tensorflow/tfjs-core';
-import { targetLayers } from '../src/adapter/targets.ts';
-import { TrainableAdapter } from '../src/adapter/trainable.ts';
+import { defaultTrainOptions } from '../src/core/trainOptions.ts';
+import { layersToTrain, TrainableAdapter } from '../src/adapter/trainable.ts';
 import { BufferPool } from '../src/gpu/bufferPool.ts';
 import { resetPeak } from '../src/gpu/memory.ts';
 import { finishGpuWork, readTensor, tensor, trimMemory } from '../src/gpu/ops.ts';
@@ -69,8 +69,8 @@ export async function measureStep(
   await finishGpuWork();
   const weightBytes = memory().numBytes;
   const { inChannels, crossAttentionDim } = unet.config;
-  const layers = targetLayers(unet.adaptableLayers, 'unet', ['attention']);
-  const adapter = TrainableAdapter.create({ unet: layers }, { rank, alpha: rank, seed: 0 });
+  const layers = layersToTrain({ unet: unet.adaptableLayers }, defaultTrainOptions);
+  const adapter = TrainableAdapter.create(layers, { rank, alpha: rank, seed: 0 });
   const trainer = new LoraTrainer({ unet }, adapter.parameterGroups(), defaultTrainOptions);
   const shape = [1, latentSide, latentSide, inChannels] as const;
   const context: NoisyBatch['contextShape'] = [1, tokens, crossAttentionDim];

@@ -1,13 +1,18 @@
 // t[rows, groups * rank] = scale * x A^T, and its gradient where BACKWARD: dt = scale * dy B, each group of ranks from its own
 // columns of dy. A [groups * rank, length] and B [groups * length, rank]. Forward, all groups read all of x: groups = 1 then.
 // A workgroup makes 16 rows x 4 QUADS ranks; 16 / QUADS invocations share the sum of each and add up in workgroup memory.
-struct Params { rows: u32, length4: u32, groups: u32, rank: u32 };
+// Where DROPOUT, t and dt are both multiplied by the factors of dropout.wgsl, which it needs.
+struct Params {
+  rows: u32, length4: u32, groups: u32, rank: u32,
+  salt: u32, sample_rows: u32, module_ranks: u32, network_chance: u32, rank_chance: u32, module_chance: u32, dropout_scale: f32,
+};
 @group(0) @binding(0) var<storage, read_write> t: array<f32>;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read> a: array<vec4f>;
 @group(0) @binding(3) var<storage, read> b: array<f32>;
 @group(0) @binding(4) var<storage, read> scale: array<f32>;
-@group(0) @binding(5) var<uniform> params: Params;
+@group(0) @binding(5) var<storage, read> dropout_key: array<u32>;
+@group(0) @binding(6) var<uniform> params: Params;
 
 const SLICES: u32 = 16u / QUADS;
 var<workgroup> parts: array<vec4f, 256>; // [row in quad][row quad, rank quad, slice]
@@ -76,9 +81,16 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) ind
   if (out_row >= params.rows) { return; }
   let out_rank = first_rank + quad * 4u;
   let column = group * params.rank + out_rank;
-  let at = out_row * params.groups * params.rank + column;
-  if (out_rank < params.rank) { t[at] = scale[column] * sum.x; }
-  if (out_rank + 1u < params.rank) { t[at + 1u] = scale[column + 1u] * sum.y; }
-  if (out_rank + 2u < params.rank) { t[at + 2u] = scale[column + 2u] * sum.z; }
-  if (out_rank + 3u < params.rank) { t[at + 3u] = scale[column + 3u] * sum.w; }
+  put(out_row, column, out_rank, sum.x);
+  put(out_row, column + 1u, out_rank + 1u, sum.y);
+  put(out_row, column + 2u, out_rank + 2u, sum.z);
+  put(out_row, column + 3u, out_rank + 3u, sum.w);
+}
+
+fn put(row: u32, column: u32, rank: u32, sum: f32) {
+  if (rank >= params.rank) { return; }
+  let ranks = params.groups * params.rank;
+  var value = scale[column] * sum;
+  if (DROPOUT) { value *= dropout_factor(row, column, ranks); }
+  t[row * ranks + column] = value;
 }

@@ -1,6 +1,7 @@
 /** 3x3 convolutions over NHWC: stride 1 and 2, the VAE's and UNet's narrow ends, and the gradient towards the input. */
 import { add, conv2d as tfConv2d, conv2dTranspose, pad } from '@tensorflow/tfjs-core';
-import { packConvWeights, type ConvWeights, type Padding } from '../../src/gpu/kernels/conv2d.ts';
+import { packConvWeights, type ConvWeights } from '../../src/gpu/kernels/conv2d.ts';
+import type { Padding } from '../../src/gpu/kernels/convGeometry.ts';
 import { conv2d, type Tensor } from '../../src/gpu/ops.ts';
 import type { KernelCase } from '../compare.ts';
 import { backwardOf, Inputs, type ModelSizes } from './inputs.ts';

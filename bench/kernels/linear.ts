@@ -1,6 +1,6 @@
 /** Linear layers: SD1.5's attention projections and feed-forward, with and without LoRA, forward and towards the input. */
 import { add, matMul, mul } from '@tensorflow/tfjs-core';
-import type { LoraBranch } from '../../src/gpu/kernels/linear.ts';
+import type { LoraBranch } from '../../src/gpu/kernels/loraBranch.ts';
 import { linear } from '../../src/gpu/ops.ts';
 import type { KernelCase } from '../compare.ts';
 import { backwardOf, Inputs, transposed, type ModelSizes } from './inputs.ts';

@@ -1,5 +1,5 @@
 /**
- * LoRA adapters on a model's projections (Hu et al. 2021): y += scale * B (A x), scale = weight * alpha / rank.
+ * LoRA adapters on a model's layers (Hu et al. 2021; LoCon on convolutions): y += scale * B (A x), scale = weight * alpha / rank.
  *
  * On the GPU the branches of all adapters are joined along the rank, and the modules of one packed projection (q|k|v) lie
  * side by side as groups. Weights of adapters are only factors in a small vector: moving a slider rewrites that vector,
@@ -9,11 +9,9 @@ import { defined, invariant } from '../core/invariant.ts';
 import { asWeightChange } from '../formats/lora/products.ts';
 import type { LoraModule, WeightChange } from '../formats/lora/types.ts';
 import { writeTensor } from '../gpu/ops.ts';
-import { Conv2d } from '../nn/conv2d.ts';
-import type { Linear } from '../nn/linear.ts';
-import type { AdaptableLayer } from '../nn/weights.ts';
-import { setBranch, unplugBranch } from './branch.ts';
-import { mergeLayer, modulesOf } from './merge.ts';
+import { modulesOf, type AdaptableLayer } from '../nn/weights.ts';
+import { branchSizes, canBranch, setBranch, toBranchOrder, unplugBranch } from './branch.ts';
+import { mergeLayer } from './merge.ts';
 
 /** What an adapter file changes, by the diffusers path of the layer. */
 export interface Adapter {
@@ -26,7 +24,7 @@ export interface Adapter {
 
 /** Where each adapter's rows lie in the joined branch of one projection. */
 interface Placement {
-  readonly linear: Linear;
+  readonly layer: AdaptableLayer;
   readonly rank: number;
   /** For each adapter: its first row within a group and how many it takes (the largest rank of its modules here). */
   readonly spans: readonly { readonly start: number; readonly rank: number }[];
@@ -49,17 +47,15 @@ export class PluggedAdapters {
   ) {}
 
   /**
-   * Joins the low-rank branches of `adapters` into those of the linear layers among `layers`; other changes are merged (see merge.ts).
+   * Joins the low-rank branches of `adapters` into those of `layers`; other changes are merged (see merge.ts).
    * Every weight starts at 1.
    */
   static plug(layers: readonly AdaptableLayer[], adapters: readonly Adapter[]): PluggedAdapters {
     const placements: Placement[] = [];
     const merges: Merge[] = [];
     for (const layer of layers) {
-      if (!(layer instanceof Conv2d)) {
-        const placement = placeBranch(layer, adapters);
-        if (placement) placements.push(placement);
-      }
+      const placement = placeBranch(layer, adapters);
+      if (placement) placements.push(placement);
       const changes = modulesOf(layer).map((name) => adapters.map((adapter) => changeOf(adapter, name, layer)));
       if (changes.flat().some(Boolean)) merges.push({ layer, changes, weights: adapters.map(() => 0) });
     }
@@ -71,12 +67,12 @@ export class PluggedAdapters {
   /** Sets every adapter's weight (0 is off, 1 is as trained). */
   setWeights(weights: readonly number[]): void {
     invariant(weights.length === this.adapters.length, 'One weight an adapter');
-    for (const { linear, rank, spans } of this.placements) {
-      const groups = linear.modules.length;
-      const values = new Float32Array(groups * rank);
+    for (const { layer, rank, spans } of this.placements) {
+      const names = modulesOf(layer);
+      const values = new Float32Array(names.length * rank);
       spans.forEach((span, i) => {
-        linear.modules.forEach((name, g) => {
-          const module = this.adapters[i]!.modules.get(name);
+        names.forEach((name, g) => {
+          const module = branchOf(this.adapters[i]!, name);
           if (!module) return;
           values.fill(
             (weights[i]! * module.alpha) / module.rank,
@@ -85,35 +81,42 @@ export class PluggedAdapters {
           );
         });
       });
-      writeTensor(defined(linear.lora).scale, values);
+      writeTensor(defined(layer.lora).scale, values);
     }
     for (const merge of this.merges) mergeAt(merge, weights);
   }
 
   /** Takes the adapters out of the model and frees their tensors. */
   unplug(): void {
-    for (const { linear } of this.placements) unplugBranch(linear);
+    for (const { layer } of this.placements) unplugBranch(layer);
     for (const { layer } of this.merges) unmerge(layer);
   }
 }
 
-function placeBranch(linear: Linear, adapters: readonly Adapter[]): Placement | null {
+/** The low-rank pair of a module, unless it is one of DoRA, which no branch can express. */
+function branchOf({ modules }: Adapter, name: string): LoraModule | undefined {
+  const module = modules.get(name);
+  return module?.magnitude ? undefined : module;
+}
+
+function placeBranch(layer: AdaptableLayer, adapters: readonly Adapter[]): Placement | null {
+  if (!canBranch(layer)) return null;
   let start = 0;
-  const spans = adapters.map(({ modules }) => {
-    const rank = Math.max(0, ...linear.modules.map((name) => modules.get(name)?.rank ?? 0));
+  const spans = adapters.map((adapter) => {
+    const rank = Math.max(0, ...modulesOf(layer).map((name) => branchOf(adapter, name)?.rank ?? 0));
     const span = { start, rank };
     start += rank;
     return span;
   });
   if (start === 0) return null;
-  plugOne(linear, adapters, spans, start);
-  return { linear, rank: start, spans };
+  plugOne(layer, adapters, spans, start);
+  return { layer, rank: start, spans };
 }
 
-/** What an adapter adds into the weight of a module: convolutions have no branches, so their low-rank pairs are merged too. */
+/** What an adapter adds into the weight of a module: all that has no branch. */
 function changeOf({ modules, changes }: Adapter, name: string, layer: AdaptableLayer): WeightChange | undefined {
-  const lowRank = layer instanceof Conv2d ? modules.get(name) : undefined;
-  return lowRank ? asWeightChange(lowRank) : changes?.get(name);
+  const lowRank = modules.get(name);
+  return lowRank && (lowRank.magnitude || !canBranch(layer)) ? asWeightChange(lowRank) : changes?.get(name);
 }
 
 /** Brings a layer to new weights of the adapters. An adapter at 0 takes no part; if none does, the layer is the model's own. */
@@ -138,27 +141,27 @@ function unmerge(layer: AdaptableLayer): void {
   if (merged.bias !== layer.weights.bias) merged.bias?.dispose();
 }
 
-function plugOne(linear: Linear, adapters: readonly Adapter[], spans: Placement['spans'], rank: number): void {
-  const { inFeatures, outFeatures } = linear.weights;
-  const groups = linear.modules.length;
-  const outEach = outFeatures / groups;
-  const a = new Float32Array(groups * rank * inFeatures);
-  const b = new Float32Array(outFeatures * rank);
-  adapters.forEach(({ modules }, i) => {
+function plugOne(layer: AdaptableLayer, adapters: readonly Adapter[], spans: Placement['spans'], rank: number): void {
+  const sizes = branchSizes(layer);
+  const { modules: names, inFeatures, taps, outEach } = sizes;
+  const groups = names.length;
+  const a = new Float32Array(groups * rank * taps * inFeatures);
+  const b = new Float32Array(groups * outEach * rank);
+  adapters.forEach((adapter, i) => {
     const { start } = spans[i]!;
-    linear.modules.forEach((name, g) => {
-      const module = modules.get(name);
+    names.forEach((name, g) => {
+      const module = branchOf(adapter, name);
       if (!module) return;
       invariant(
-        module.down.length === module.rank * inFeatures && module.up.length === module.rank * outEach,
+        module.down.length === module.rank * taps * inFeatures && module.up.length === module.rank * outEach,
         `${name}: the LoRA does not have this layer's sizes`,
-        { inFeatures, outFeatures: outEach, rank: module.rank },
+        { inFeatures, outFeatures: outEach, taps, rank: module.rank },
       );
-      a.set(module.down, (g * rank + start) * inFeatures);
+      a.set(toBranchOrder(module.down, sizes), (g * rank + start) * taps * inFeatures);
       for (let n = 0; n < outEach; n++) {
         b.set(module.up.subarray(n * module.rank, (n + 1) * module.rank), (g * outEach + n) * rank + start);
       }
     });
   });
-  setBranch(linear, { a, b, scale: new Float32Array(groups * rank), rank });
+  setBranch(layer, { a, b, scale: new Float32Array(groups * rank), rank });
 }

@@ -31,11 +31,6 @@ export interface WeightedChange {
   readonly weight: number;
 }
 
-/** The modules of a layer, in the order of its outputs. */
-export function modulesOf(layer: AdaptableLayer): readonly string[] {
-  return layer instanceof Conv2d ? [layer.module] : layer.modules;
-}
-
 export function layoutOf(layer: AdaptableLayer): WeightLayout {
   if (layer instanceof Conv2d) {
     const { outChannels, inChannels, kernelSize, format = 'f16' } = layer.weights;

@@ -1,14 +1,12 @@
 /**
- * Which layers a LoRA trains. The sets are those of kohya's networks/lora.py: its plain LoRA trains every projection of the UNet's
- * transformers, LoCon (`conv_dim`) the resnets and the changes of size besides; conv_in and conv_out are never trained. diffusers' scripts
- * train the attention alone.
+ * Which layers a LoRA trains and how fast. The sets are those of kohya's networks/lora.py: its plain LoRA trains every projection of the
+ * UNet's transformers, LoCon (`conv_dim`) the ResNet blocks and the changes of size besides; neither trains conv_in, conv_out or the time
+ * embedding. diffusers' scripts train the attention alone.
  */
-import { modulesOf } from './merge.ts';
+import type { TargetOptions, TrainOptions } from '../core/trainOptions.ts';
 import type { LoraTarget } from '../formats/lora/types.ts';
-import type { AdaptableLayer } from '../nn/weights.ts';
 
-/** A set of layers by what they do. `attention` and `feedForward` exist in the UNet and in the text encoder, the others in the UNet only. */
-export type TargetKind = 'attention' | 'feedForward' | 'projections' | 'convolutions';
+type TargetKind = keyof TargetOptions;
 
 const patterns: Readonly<Record<LoraTarget, Readonly<Partial<Record<TargetKind, RegExp>>>>> = {
   unet: {
@@ -17,22 +15,32 @@ const patterns: Readonly<Record<LoraTarget, Readonly<Partial<Record<TargetKind, 
     projections: /\.attentions\.\d+\.proj_(in|out)$/,
     convolutions: /\.resnets\.\d+\.(conv1|conv2|conv_shortcut|time_emb_proj)$|\.(down|up)samplers\.0\.conv$/,
   },
-  textEncoder: {
-    attention: /\.self_attn\.(q|k|v|out)_proj$/,
-    feedForward: /\.mlp\.fc[12]$/,
-  },
+  // The text encoder's attention is trained whenever the text encoder is; its MLPs where feed-forward layers are.
+  textEncoder: { attention: /\.self_attn\.(q|k|v|out)_proj$/, feedForward: /\.mlp\.fc[12]$/ },
 };
 
-/** Whether `kinds` name a layer of this part of the model, given by its path. */
-export function isTarget(module: string, part: LoraTarget, kinds: readonly TargetKind[]): boolean {
-  return kinds.some((kind) => patterns[part][kind]?.test(module));
+export type TrainedPart = Pick<TrainOptions, 'targets' | 'textEncoder' | 'blockLearningRates' | 'learningRate'>;
+
+/** Whether a layer, given by its path in diffusers' or transformers' model, is trained. */
+export function isTrained(module: string, part: LoraTarget, options: TrainedPart): boolean {
+  const { targets, textEncoder } = options;
+  if (part === 'textEncoder' && !textEncoder.train) return false;
+  const wanted = part === 'textEncoder' ? { ...targets, attention: true } : targets;
+  const kinds = Object.keys(patterns[part]) as TargetKind[];
+  return (
+    kinds.some((kind) => wanted[kind] && patterns[part][kind]!.test(module)) &&
+    learningRateMultiplier(module, part, options) > 0
+  );
 }
 
-/** Those of `layers`, all of one part of a model, that `kinds` name; in their order. */
-export function targetLayers<T extends AdaptableLayer>(
-  layers: readonly T[],
+/** What a layer's learning rate is in terms of the run's: its block's factor, or for the text encoder its own rate. */
+export function learningRateMultiplier(
+  module: string,
   part: LoraTarget,
-  kinds: readonly TargetKind[],
-): T[] {
-  return layers.filter((layer) => modulesOf(layer).some((module) => isTarget(module, part, kinds)));
+  { blockLearningRates, textEncoder, learningRate }: TrainedPart,
+): number {
+  if (part === 'textEncoder') return textEncoder.learningRate / learningRate;
+  const fitting = Object.keys(blockLearningRates).filter((path) => module === path || module.startsWith(`${path}.`));
+  const longest = fitting.reduce((best, path) => (path.length > best.length ? path : best), '');
+  return blockLearningRates[longest] ?? 1;
 }

@@ -45,9 +45,12 @@ export interface TargetOptions {
   readonly attention: boolean;
   /** The two linear layers of every transformer's feed-forward part. */
   readonly feedForward: boolean;
-  /** proj_in and proj_out of the transformers, and time_emb_proj of the ResNet blocks. */
+  /** proj_in and proj_out of the transformers. */
   readonly projections: boolean;
-  /** The 3x3 convolutions (LoCon), with a rank and an alpha of their own. */
+  /**
+   * The ResNet blocks and the changes of size, as in kohya's LoCon: 3x3 convolutions, with a rank and an alpha of their own, and
+   * conv_shortcut and time_emb_proj, with those of the rest.
+   */
   readonly convolutions: boolean;
 }
 
@@ -150,6 +153,7 @@ export interface TrainOptions {
   readonly convAlpha: number;
   readonly dropout: DropoutOptions;
   readonly targets: TargetOptions;
+  /** Trains the text encoder's attention, and its MLPs where `targets.feedForward` is set. */
   readonly textEncoder: { readonly train: boolean; readonly learningRate: number };
   /**
    * Factors on the learning rate by the start of a layer's path, e.g. `up_blocks.1` or `down_blocks.2.attentions.0`; the

@@ -97,13 +97,7 @@ export function* combineSteps(inputs: readonly WeightedLora[], rank: number | nu
     total += layer.total;
     layers.push({ module: layer.module.module, ranks: layer.ranks, error: Math.sqrt(layer.lost / (layer.total || 1)) });
     if (layer.bias) {
-      const { down, up, rank: own, alpha: _alpha, ...rest } = layer.module;
-      changes.push({
-        ...rest,
-        delta: { kind: 'product', product: { a: up, b: down, rank: own } },
-        scale: 1,
-        bias: layer.bias,
-      });
+      changes.push({ ...asWeightChange(layer.module), bias: layer.bias });
     } else modules.push(layer.module);
   }
   return { lora: { modules, changes }, layers, error: Math.sqrt(lost / (total || 1)) };

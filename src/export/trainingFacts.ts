@@ -35,10 +35,35 @@ export function trainingFactsOf(
     optimizer: pythonOptimizer(options.optimizer),
     ...(textEncoder.train ? { textEncoderLearningRate: textEncoder.learningRate } : {}),
     ...(dropout.network > 0 ? { networkDropout: dropout.network } : {}),
+    ...networkFacts(options),
     ...(options.clipSkip > 1 ? { clipSkip: options.clipSkip } : {}),
     ...(options.noiseOffset > 0 ? { noiseOffset: options.noiseOffset } : {}),
     ...(options.minSnrGamma === null ? {} : { minSnrGamma: options.minSnrGamma }),
     ...(options.predictionType === null ? {} : { predictionType: options.predictionType }),
+  };
+}
+
+/**
+ * What --network_module and --network_args would have been: sd-scripts' own LoRA takes conv_dim and the dropouts; DoRA is LyCORIS'
+ * `dora_wd`, with magnitudes of outputs.
+ */
+function networkFacts({
+  adapterKind,
+  targets,
+  convRank,
+  convAlpha,
+  dropout,
+}: TrainOptions): Pick<TrainingFacts, 'networkModule' | 'networkArgs'> {
+  const isDora = adapterKind === 'dora';
+  const networkArgs = {
+    ...(isDora ? { algo: 'lora', dora_wd: 'True', wd_on_output: 'True' } : {}),
+    ...(targets.convolutions ? { conv_dim: String(convRank), conv_alpha: String(convAlpha) } : {}),
+    ...(dropout.rank > 0 ? { rank_dropout: String(dropout.rank) } : {}),
+    ...(dropout.module > 0 ? { module_dropout: String(dropout.module) } : {}),
+  };
+  return {
+    ...(isDora ? { networkModule: 'lycoris.kohya' } : {}),
+    ...(Object.keys(networkArgs).length > 0 ? { networkArgs } : {}),
   };
 }
 

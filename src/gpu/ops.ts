@@ -32,6 +32,7 @@ export {
 } from './runtime.ts';
 export { linear } from './kernels/linear.ts';
 export { conv2d } from './kernels/conv2d.ts';
+export { doraNorm, scaleColumns } from './kernels/dora.ts';
 export { upsampleNearest2x } from './kernels/upsample.ts';
 export { diffusionLoss } from './kernels/diffusionLoss.ts';
 export { pageBlock, type ParameterPage, type StepReport } from './kernels/parameterPage.ts';
@@ -51,6 +52,11 @@ export { crossAttention, selfAttention } from './kernels/attention.ts';
 /** A float32 tensor with the given values, on the GPU at its first use. */
 export function tensor(values: Float32Array, shape: readonly number[]): Tensor {
   return tfTensor(values, [...shape], 'float32');
+}
+
+/** An int32 tensor: a few whole numbers that a kernel reads. */
+export function intTensor(values: Int32Array): Tensor {
+  return tfTensor(values, [values.length], 'int32');
 }
 
 /** Frozen weights, given as halves, as kernels read them: the words of `format`. */

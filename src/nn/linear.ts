@@ -1,5 +1,7 @@
-import type { LinearWeights, LoraBranch } from '../gpu/kernels/linear.ts';
-import { linear, type Tensor } from '../gpu/ops.ts';
+import type { LoraMagnitude } from '../gpu/kernels/dora.ts';
+import type { LinearWeights } from '../gpu/kernels/linear.ts';
+import type { LoraBranch } from '../gpu/kernels/loraBranch.ts';
+import { doraNorm, linear, scaleColumns, type Tensor } from '../gpu/ops.ts';
 import { addParts, type MergedWeights } from './merged.ts';
 
 /**
@@ -9,6 +11,8 @@ import { addParts, type MergedWeights } from './merged.ts';
 export class Linear {
   /** The adapter's part of this layer; plugged in and out by adapter/, differentiated by the trainer. */
   lora: LoraBranch | null = null;
+  /** With a branch that is being trained as DoRA. */
+  magnitude: LoraMagnitude | null = null;
   /** Stands in for the weights while an adapter that is no low-rank branch is plugged in. */
   merged: MergedWeights | null = null;
 
@@ -21,8 +25,14 @@ export class Linear {
 
   /** x: [..., inFeatures] -> [..., outFeatures]. */
   forward(x: Tensor, residual?: Tensor): Tensor {
-    const { weights, merged } = this;
-    const options = { ...(residual ? { residual } : {}), ...(this.lora ? { lora: this.lora } : {}) };
+    const { weights, merged, lora, magnitude } = this;
+    if (lora && magnitude) {
+      const plain = { ...weights, bias: null };
+      const norm = (): Tensor => doraNorm(lora, magnitude, linear(lora.a, plain));
+      const { bias } = weights;
+      return scaleColumns(linear(x, plain, { lora }), { magnitude: magnitude.vector, norm }, { bias, residual });
+    }
+    const options = { ...(residual ? { residual } : {}), ...(lora ? { lora } : {}) };
     if (!merged) return linear(x, weights, options);
     const { high, low, bias } = merged;
     return addParts(

@@ -24,9 +24,16 @@ export interface WeightReader {
 /** A layer whose weights adapters may change (adapter/lora.ts). */
 export type AdaptableLayer = Linear | Conv2d;
 
-/** What is trained in `layers`: the matrices of the branches that are plugged in, layer by layer. */
+/** The modules of a layer in the model, in the order of its outputs. */
+export function modulesOf(layer: AdaptableLayer): readonly string[] {
+  return layer instanceof Conv2d ? [layer.module] : layer.modules;
+}
+
+/** What is trained in `layers`: A, B and DoRA's magnitudes of the branches that are plugged in, layer by layer. */
 export function trainableTensors(layers: readonly AdaptableLayer[]): Tensor[] {
-  return layers.flatMap((layer) => (layer instanceof Linear && layer.lora ? [layer.lora.a, layer.lora.b] : []));
+  return layers.flatMap(({ lora, magnitude }) =>
+    lora ? [lora.a, lora.b, ...(magnitude ? [magnitude.vector] : [])] : [],
+  );
 }
 
 const floatDtypes: Readonly<Record<string, { readonly bytes: number; toFloat32(bytes: ArrayBuffer): Float32Array }>> = {

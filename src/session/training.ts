@@ -2,8 +2,7 @@
  * One training run from pictures to an adapter, wiring the stages in order: prompts -> embeddings, free CLIP; images ->
  * latents, free the VAE; UNet, adapter, steps; sample grids in between. The studio's worker and the command line both run this.
  */
-import { targetLayers } from '../adapter/targets.ts';
-import { TrainableAdapter } from '../adapter/trainable.ts';
+import { layersToTrain, TrainableAdapter } from '../adapter/trainable.ts';
 import { checkTrainOptions, type TrainOptionProblem } from '../core/checkTrainOptions.ts';
 import type { CropChoice } from '../core/buckets.ts';
 import { LoratoryError } from '../core/errors.ts';
@@ -145,7 +144,7 @@ export async function trainLora(
 
   events.onStatus?.('preparing', 'Loading the UNet', 0);
   const unet = await model.loadUNet((done) => events.onStatus?.('preparing', 'Loading the UNet', done));
-  const adapter = TrainableAdapter.create({ unet: targetLayers(unet.adaptableLayers, 'unet', ['attention']) }, options);
+  const adapter = TrainableAdapter.create(layersToTrain({ unet: unet.adaptableLayers }, options), options);
   const trainer = new LoraTrainer({ unet }, adapter.parameterGroups(), options);
   const settings = diffusionSettings(options, noiseConfigOf(options, model.schedulerConfig));
   const strips = new StripPainter(model, preview);

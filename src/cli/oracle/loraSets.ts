@@ -1,9 +1,8 @@
 /** The oracle's own form of LoRA weights: `unet.PATH.lora_A.weight` [rank, in(, kh, kw)] and `.lora_B.weight` [out, rank(, 1, 1)]. */
-import type { LayersByPart } from '../../adapter/trainable.ts';
-import { modulesOf } from '../../adapter/merge.ts';
+import type { LayerToTrain } from '../../adapter/trainable.ts';
 import { defined } from '../../core/invariant.ts';
 import type { LoraModule, LoraTarget } from '../../formats/lora/types.ts';
-import type { AdaptableLayer } from '../../nn/weights.ts';
+import { modulesOf, type AdaptableLayer } from '../../nn/weights.ts';
 import type { OracleModels } from './models.ts';
 import type { GoldenTensor, OraclePack } from './pack.ts';
 
@@ -47,16 +46,15 @@ export function modulesOfSet(set: ReadonlyMap<string, GoldenTensor>, alpha: numb
 export async function layersOf(
   models: OracleModels,
   modules: ReadonlyMap<string, LoraModule>,
-): Promise<LayersByPart | null> {
-  const adapted = (layers: readonly AdaptableLayer[]): AdaptableLayer[] =>
-    layers.filter((layer) => modulesOf(layer).some((module) => modules.has(module)));
+): Promise<LayerToTrain[] | null> {
+  const adapted = (layers: readonly AdaptableLayer[], part: LoraTarget): LayerToTrain[] =>
+    layers
+      .filter((layer) => modulesOf(layer).some((module) => modules.has(module)))
+      .map((layer) => ({ layer, part, multiplier: 1 }));
   const usesText = [...modules.values()].some(({ target }) => target === 'textEncoder');
-  const layers = {
-    unet: adapted((await models.unet()).adaptableLayers),
-    textEncoder: usesText ? adapted((await models.textEncoder()).adaptableLayers) : [],
-  };
-  const found = [...layers.unet, ...layers.textEncoder].flatMap(modulesOf);
-  return found.length === modules.size ? layers : null;
+  const layers = adapted((await models.unet()).adaptableLayers, 'unet');
+  if (usesText) layers.push(...adapted((await models.textEncoder()).adaptableLayers, 'textEncoder'));
+  return layers.flatMap(({ layer }) => modulesOf(layer)).length === modules.size ? layers : null;
 }
 
 /** For each of `modules`, the pairs (what we have, what the set holds) of A and B. */

@@ -4,6 +4,7 @@
  */
 import { float32ToFloat16 } from '../../core/float16.ts';
 import { encodeSafetensors, type TensorToWrite } from '../safetensors.ts';
+import { magnitudeTensors } from './peft.ts';
 import { requireFinite } from './readLayer.ts';
 import type { LoraModule } from './types.ts';
 import { withHashes } from './metadata.ts';
@@ -20,8 +21,8 @@ export function writeDiffusersLora(
   dtype: 'F16' | 'F32',
 ): Uint8Array<ArrayBuffer> {
   const tensors = modules.flatMap((module): TensorToWrite[] => {
-    const { target, down, up, rank, alpha, inFeatures, outFeatures, kernel } = module;
-    requireFinite('The adapter', module.module, [[alpha], down, up]);
+    const { target, down, up, rank, alpha, inFeatures, outFeatures, kernel, magnitude } = module;
+    requireFinite('The adapter', module.module, [[alpha], down, up, magnitude ?? []]);
     const scaled = alpha === rank ? up : up.map((value) => (value * alpha) / rank);
     const { prefix, branch } = NAMES[target];
     const name = `${prefix}.${module.module}.${branch}`;
@@ -29,6 +30,7 @@ export function writeDiffusersLora(
     return [
       { name: `${name}.down.weight`, dtype, shape: [rank, inFeatures, ...(kernel ?? [])], data: values(down) },
       { name: `${name}.up.weight`, dtype, shape: [outFeatures, rank, ...(kernel ? [1, 1] : [])], data: values(scaled) },
+      ...magnitudeTensors(`${prefix}.${module.module}`, module, dtype),
     ];
   });
   return encodeSafetensors(tensors, withHashes(tensors, { format: 'pt', ...metadata }));

@@ -6,6 +6,7 @@ import { float32ToFloat16 } from '../../core/float16.ts';
 import { encodeSafetensors, type SafetensorsFile, type TensorToWrite } from '../safetensors.ts';
 import { flatten } from './keys.ts';
 import { withHashes } from './metadata.ts';
+import { asWeightChange } from './products.ts';
 import { arraysOf, requireFinite } from './readLayer.ts';
 import { readLora } from './readLora.ts';
 import {
@@ -48,7 +49,7 @@ function toTensor(name: string, dtype: 'F16' | 'F32'): ToTensor {
   });
 }
 
-function moduleTensors(module: LoraModule, dtype: 'F16' | 'F32'): TensorToWrite[] {
+function lowRankTensors(module: Omit<LoraModule, 'magnitude'>, dtype: 'F16' | 'F32'): TensorToWrite[] {
   const { down, up, rank, alpha, inFeatures, outFeatures, kernel } = module;
   const put = toTensor(kohyaName(module), dtype);
   return [
@@ -56,6 +57,10 @@ function moduleTensors(module: LoraModule, dtype: 'F16' | 'F32'): TensorToWrite[
     put('lora_down.weight', [rank, inFeatures, ...(kernel ?? [])], down),
     put('lora_up.weight', [outFeatures, rank, ...(kernel ? [1, 1] : [])], up),
   ];
+}
+
+function moduleTensors(module: LoraModule, dtype: 'F16' | 'F32'): TensorToWrite[] {
+  return module.magnitude ? changeTensors(asWeightChange(module), dtype) : lowRankTensors(module, dtype);
 }
 
 /** LyCORIS' names. A scale that no alpha can hold (of LoKr and of full differences) goes into a factor. */
@@ -70,7 +75,8 @@ function changeTensors(change: WeightChange, dtype: 'F16' | 'F32'): TensorToWrit
   const tensors: TensorToWrite[] = [];
   if (delta?.kind === 'product') {
     const { a, b, rank } = delta.product;
-    tensors.push(...moduleTensors({ ...change, down: b, up: a, rank, alpha: scale * rank }, dtype));
+    const { magnitude: _magnitude, ...layer } = change;
+    tensors.push(...lowRankTensors({ ...layer, down: b, up: a, rank, alpha: scale * rank }, dtype));
   } else if (delta?.kind === 'hadamard') {
     const { first, second } = delta;
     tensors.push(put('alpha', [], Float32Array.of(scale * first.rank)));
@@ -101,7 +107,9 @@ export function writeKohyaLora(
   dtype: 'F16' | 'F32',
   changes: readonly WeightChange[] = [],
 ): Uint8Array<ArrayBuffer> {
-  for (const { module, alpha, down, up } of modules) requireFinite('The adapter', module, [[alpha], down, up]);
+  for (const { module, alpha, down, up, magnitude = [] } of modules) {
+    requireFinite('The adapter', module, [[alpha], down, up, magnitude]);
+  }
   for (const change of changes) requireFinite('The adapter', change.module, arraysOf(change));
   const tensors = [
     ...modules.flatMap((module) => moduleTensors(module, dtype)),

@@ -39,6 +39,10 @@ export interface TrainingFacts {
   readonly lrScheduler?: string;
   readonly lrWarmupSteps?: number;
   readonly networkDropout?: number;
+  /** sd-scripts' name of what trained it; `networks.lora` by default. */
+  readonly networkModule?: string;
+  /** What sd-scripts was told with --network_args, e.g. `conv_dim`. */
+  readonly networkArgs?: Readonly<Record<string, string>>;
   readonly mixedPrecision?: 'no' | 'fp16' | 'bf16';
   readonly clipSkip?: number;
   readonly noiseOffset?: number;
@@ -87,6 +91,12 @@ function datasetName({ triggerWord, name }: TrainingFacts): string {
   return `1_${triggerWord === '' ? name : triggerWord}`;
 }
 
+/** kohya's network_dim: the rank of linear layers and 1x1 convolutions, where there are any; larger kernels have conv_dim. */
+function networkDim(modules: readonly LoraModule[]): number {
+  const small = modules.filter(({ kernel }) => !kernel || kernel[0] * kernel[1] === 1);
+  return Math.max(0, ...(small.length > 0 ? small : modules).map(({ rank }) => rank));
+}
+
 /** The `ss_*` and `modelspec.*` entries of an adapter's header. Facts alone decide them: the same run gives the same header. */
 export function trainingMetadata(modules: readonly LoraModule[], facts: TrainingFacts): Record<string, string> {
   const {
@@ -110,6 +120,7 @@ export function trainingMetadata(modules: readonly LoraModule[], facts: Training
   const optional: Record<string, string | undefined> = {
     ss_sd_model_hash: facts.modelHash,
     ss_vae_name: facts.vaeName,
+    ss_network_args: facts.networkArgs && JSON.stringify(facts.networkArgs),
     'modelspec.tags': facts.tags?.join(', '),
     'modelspec.author': facts.author,
     'modelspec.description': facts.description,
@@ -137,8 +148,8 @@ export function trainingMetadata(modules: readonly LoraModule[], facts: Training
     ss_gradient_accumulation_steps: String(gradientAccumulationSteps),
     ss_lr_scheduler: facts.lrScheduler ?? 'constant',
     ss_lr_warmup_steps: String(facts.lrWarmupSteps ?? 0),
-    ss_network_module: 'networks.lora',
-    ss_network_dim: String(Math.max(0, ...modules.map(({ rank }) => rank))),
+    ss_network_module: facts.networkModule ?? 'networks.lora',
+    ss_network_dim: String(networkDim(modules)),
     ss_network_alpha: pythonFloat(facts.alpha),
     ss_network_dropout: orNone(facts.networkDropout),
     ss_mixed_precision: facts.mixedPrecision ?? 'no',

@@ -22,6 +22,18 @@ function common(
   return [most, Object.fromEntries(others.map((module) => [module.module, valueOf(module)]))];
 }
 
+/** DoRA's magnitudes under PEFT's name, which diffusers shares: one an output, for convolutions [1, out, 1, 1]. */
+export function magnitudeTensors(
+  path: string,
+  { magnitude, outFeatures, kernel }: LoraModule,
+  dtype: 'F16' | 'F32',
+): TensorToWrite[] {
+  if (!magnitude) return [];
+  const shape = kernel ? [1, outFeatures, 1, 1] : [outFeatures];
+  const data = dtype === 'F16' ? float32ToFloat16(magnitude) : magnitude;
+  return [{ name: `${path}.lora_magnitude_vector`, dtype, shape, data }];
+}
+
 /** adapter_config.json. Fields that it leaves out have PEFT's defaults. */
 function configOf(modules: readonly LoraModule[]): Record<string, unknown> {
   const [rank, rankPattern] = common(modules, (module) => module.rank);
@@ -40,7 +52,7 @@ function configOf(modules: readonly LoraModule[]): Record<string, unknown> {
     rank_pattern: rankPattern,
     target_modules: modules.map(({ module }) => module),
     task_type: null,
-    use_dora: false,
+    use_dora: modules.some(({ magnitude }) => magnitude !== undefined),
     use_rslora: false,
   };
 }
@@ -56,8 +68,8 @@ export function writePeftLora(
     const own = modules.filter((module) => module.target === target);
     if (own.length === 0) continue;
     const tensors = own.flatMap((module): TensorToWrite[] => {
-      const { down, up, rank, alpha, inFeatures, outFeatures, kernel } = module;
-      requireFinite('The adapter', module.module, [[alpha], down, up]);
+      const { down, up, rank, alpha, inFeatures, outFeatures, kernel, magnitude } = module;
+      requireFinite('The adapter', module.module, [[alpha], down, up, magnitude ?? []]);
       const name = `base_model.model.${module.module}`;
       const values = (data: Float32Array): ArrayBufferView => (dtype === 'F16' ? float32ToFloat16(data) : data);
       return [
@@ -68,6 +80,7 @@ export function writePeftLora(
           shape: [outFeatures, rank, ...(kernel ? [1, 1] : [])],
           data: values(up),
         },
+        ...magnitudeTensors(name, module, dtype),
       ];
     });
     const bytes = encodeSafetensors(tensors, withHashes(tensors, { format: 'pt', ...metadata }));

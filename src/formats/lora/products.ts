@@ -79,10 +79,23 @@ export function expandDelta(delta: Delta, outFeatures: number): Float32Array {
   }
 }
 
-/** A plain LoRA as the change of a weight. */
+/** A low-rank pair, with DoRA's magnitudes or without, as the change of a weight. */
 export function asWeightChange(module: LoraModule): WeightChange {
-  const { down, up, rank, alpha, ...layer } = module;
-  return { ...layer, delta: { kind: 'product', product: { a: up, b: down, rank } }, scale: alpha / rank };
+  const { down, up, rank, alpha, magnitude, ...layer } = module;
+  return {
+    ...layer,
+    delta: { kind: 'product', product: { a: up, b: down, rank } },
+    scale: alpha / rank,
+    ...(magnitude ? { magnitude: { values: magnitude, axis: 'output' } } : {}),
+  };
+}
+
+/** A change as a low-rank pair, with DoRA's magnitudes of the outputs or without; null if it is of another kind. */
+export function asLowRank(change: WeightChange): LoraModule | null {
+  const { delta, scale, magnitude, bias, ...layer } = change;
+  if (delta?.kind !== 'product' || bias || magnitude?.axis === 'input') return null;
+  const { a, b, rank } = delta.product;
+  return { ...layer, down: b, up: a, rank, alpha: scale * rank, ...(magnitude ? { magnitude: magnitude.values } : {}) };
 }
 
 /**

@@ -3,7 +3,7 @@ import { defined } from '../../core/invariant.ts';
 import type { SafetensorsFile } from '../safetensors.ts';
 import type { AlphaOf } from './alphas.ts';
 import type { LoraKey, LoraPart } from './keys.ts';
-import { expandKernel, multiply, transpose } from './products.ts';
+import { asWeightChange, expandKernel, multiply, transpose } from './products.ts';
 import {
   type KnownModule,
   LoraFileError,
@@ -247,8 +247,8 @@ async function readFull(layer: Layer): Promise<WeightChange> {
 async function readMagnitude(layer: Layer, { inFeatures, outFeatures }: Sizes): Promise<Magnitude> {
   const shape = shapeOf(layer, 'magnitude');
   const count = shape.reduce((a, b) => a * b, 1);
-  const perOutput =
-    count === outFeatures && (shape.length === 1 || shape[0] === count || layer.group.key.form === 'peft');
+  const isVector = layer.group.tensors.get('magnitude')!.includes('lora_magnitude_vector');
+  const perOutput = count === outFeatures && (shape.length === 1 || shape[0] === count || isVector);
   if (!perOutput && (count !== inFeatures || shape[0] !== 1)) {
     throw wrongShape(layer, `has magnitudes of shape [${shape.join(', ')}]`);
   }
@@ -301,8 +301,7 @@ export async function readLayer(
     const module = await readLowRank(layer);
     requireFinite(file.fileName, label, [[module.alpha], module.down, module.up]);
     if (!has(layer, 'magnitude') && !has(layer, 'diff_b')) return module;
-    const { down, up, rank, alpha, ...rest } = module;
-    change = { ...rest, delta: { kind: 'product', product: { a: up, b: down, rank } }, scale: alpha / rank };
+    change = asWeightChange(module);
   }
   const whole: WeightChange = {
     ...change,

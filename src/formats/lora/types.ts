@@ -19,6 +19,11 @@ export interface LoraModule {
   readonly inFeatures: number;
   readonly outFeatures: number;
   readonly kernel?: readonly [height: number, width: number];
+  /**
+   * Of DoRA: the norms that the outputs' rows of the weights are brought to. Only adapters that are being trained have them here; those
+   * that are read from files are {@link WeightChange}s.
+   */
+  readonly magnitude?: Float32Array;
 }
 
 /** a b: [rows, rank] times [rank, columns], both row-major. */

@@ -105,7 +105,7 @@ describe('as the tools write them', () => {
     const { modules } = await load('unet');
     const dora = {
       ...asWeightChange(modules[0]!),
-      magnitude: { axis: 'output' as const, values: new Float32Array(32) },
+      magnitude: { axis: 'input' as const, values: new Float32Array(32) },
     };
     const lora = { modules: [], changes: [dora] };
     expect(() => writeLora(lora, options('peft'))).toThrow(LoraFormError);
@@ -114,6 +114,37 @@ describe('as the tools write them', () => {
     );
     expect(writeLora(lora, options('kohya')).size).toBe(1);
   });
+
+  it.each(['diffusers', 'peft'] as const)(
+    'DoRA comes back from %s: linear layers, convolutions of both kinds',
+    async (form) => {
+      const { modules } = await load('locon');
+      const changes = modules.map((module, i) => ({
+        ...asWeightChange(module),
+        magnitude: {
+          axis: 'output' as const,
+          values: Float32Array.from({ length: module.outFeatures }, (_, j) => 1 + i + j / 8),
+        },
+      }));
+      const files = writeLora({ modules: [], changes }, options(form));
+      const path = form === 'peft' ? 'unet/adapter_model.safetensors' : '';
+      const config = files.get('unet/adapter_config.json');
+      const file = await openSafetensors(bytesSource(path, defined(files.get(path))));
+      const parsed = config ? (JSON.parse(new TextDecoder().decode(config)) as Record<string, unknown>) : undefined;
+      const lora = await readLora(file, known, parsed ? { adapterConfig: parsed } : {});
+      if (parsed) expect(parsed['use_dora']).toBe(true);
+      expect(lora.modules).toEqual([]);
+      expect(lora.changes.map(({ module, magnitude }) => [module, magnitude])).toEqual(
+        changes.map(({ module, magnitude }) => [module, magnitude]),
+      );
+      for (const name of file.names().filter((tensor) => tensor.endsWith('lora_magnitude_vector'))) {
+        const { shape } = file.info(name);
+        expect(shape.length === 1 || (shape.length === 4 && shape[0] === 1 && shape[1]! > 1)).toBe(true);
+      }
+      const mixed = { modules: modules.slice(1), changes: changes.slice(0, 1) };
+      expect(() => writeLora(mixed, options(form))).toThrow(LoraFormError);
+    },
+  );
 
   it("ModelSpec's hash covers the tensors, where the header is ModelSpec's", async () => {
     const lora = await load('unet');

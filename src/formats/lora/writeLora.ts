@@ -3,7 +3,8 @@ import { LoratoryError } from '../../core/errors.ts';
 import { writeDiffusersLora } from './diffusers.ts';
 import { writeKohyaLora } from './kohya.ts';
 import { writePeftLora } from './peft.ts';
-import { FORM_NAMES, type LoraFile, type LoraForm } from './types.ts';
+import { asLowRank } from './products.ts';
+import { FORM_NAMES, type LoraFile, type LoraForm, type LoraModule, type WeightChange } from './types.ts';
 
 /** A form has no words for what an adapter holds. */
 export class LoraFormError extends LoratoryError {
@@ -28,17 +29,28 @@ export interface WriteLoraOptions {
 /**
  * The files of an adapter: one at the path `''`, or those of a PEFT folder.
  *
- * @throws {LoraFormError} if the form is not kohya's and the adapter holds LoHa, LoKr, DoRA, full differences or biases.
+ * @throws {LoraFormError} if the form is not kohya's and the adapter holds LoHa, LoKr, full differences, biases, or DoRA that has no magnitudes
+ *   of outputs or not in all layers of a part: diffusers and PEFT take all for DoRA or none.
  * @throws {LoraFileError} `not-finite` if a weight is no finite number.
  */
 export function writeLora(
   { modules, changes }: Pick<LoraFile, 'modules' | 'changes'>,
   { form, dtype, metadata }: WriteLoraOptions,
 ): ReadonlyMap<string, Uint8Array<ArrayBuffer>> {
-  const other = changes[0];
-  if (form !== 'kohya' && other) throw new LoraFormError(form, other.module);
-  if (form === 'peft') return writePeftLora(modules, metadata, dtype);
-  const bytes =
-    form === 'kohya' ? writeKohyaLora(modules, metadata, dtype, changes) : writeDiffusersLora(modules, metadata, dtype);
-  return new Map([['', bytes]]);
+  if (form === 'kohya') return new Map([['', writeKohyaLora(modules, metadata, dtype, changes)]]);
+  const pairs = [...modules, ...changes.map((change) => lowRank(change, form))];
+  for (const target of ['unet', 'textEncoder'] as const) {
+    const own = pairs.filter((module) => module.target === target);
+    const plain = own.find(({ magnitude }) => !magnitude);
+    const dora = own.find(({ magnitude }) => magnitude);
+    if (plain && dora) throw new LoraFormError(form, dora.module);
+  }
+  if (form === 'peft') return writePeftLora(pairs, metadata, dtype);
+  return new Map([['', writeDiffusersLora(pairs, metadata, dtype)]]);
+}
+
+function lowRank(change: WeightChange, form: LoraForm): LoraModule {
+  const module = asLowRank(change);
+  if (!module) throw new LoraFormError(form, change.module);
+  return module;
 }

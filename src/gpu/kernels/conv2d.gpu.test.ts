@@ -7,7 +7,8 @@ import { float32ToFloat16 } from '../../core/float16.ts';
 import { frozenTensor } from '../ops.ts';
 import { checkOp, noise, useTestRuntime } from '../testing.ts';
 import type { WeightFormat } from '../weightFormat.ts';
-import { conv2d, packConvWeights, type ConvWeights, type Padding } from './conv2d.ts';
+import { conv2d, packConvWeights, type ConvWeights } from './conv2d.ts';
+import type { Padding } from './convGeometry.ts';
 
 useTestRuntime();
 

@@ -1,6 +1,6 @@
 /**
  * Square convolutions over NHWC as implicit matrix products: the patches are gathered into workgroup memory, never into a
- * buffer. Weights are frozen, so gradients go to the input, the time embedding and the residual only.
+ * buffer. Weights are frozen, so gradients go to the input, the time embedding, the residual and a LoRA branch only.
  */
 import narrowShader from '../../../shaders/conv2d_narrow.wgsl?raw';
 import shader from '../../../shaders/conv2d.wgsl?raw';
@@ -17,6 +17,9 @@ import {
   type TensorInfo,
 } from '../runtime.ts';
 import { weightWords, type WeightFormat } from '../weightFormat.ts';
+import { forEachTap, type Geometry, type Padding } from './convGeometry.ts';
+import { convLoraDown, convLoraGradientA, convLoraInputGradient, convLoraUp } from './convLoraBranch.ts';
+import { loraDownGradient, loraGradientB, type LoraBranch, type LoraSizes } from './loraBranch.ts';
 import { cpuWeights } from './packed.ts';
 import { sumRows } from './sumRows.ts';
 
@@ -32,11 +35,6 @@ export interface ConvWeights {
   readonly inChannels: number;
   readonly outChannels: number;
 }
-
-/** Pixels at the edges that count as zero. */
-export type Padding = readonly [top: number, left: number, bottom: number, right: number];
-
-type Image = readonly [images: number, height: number, width: number, channels: number];
 
 /** The next multiple of 4. */
 function padded(channels: number): number {
@@ -67,15 +65,6 @@ export function packConvWeights(
   return hwio;
 }
 
-interface Geometry {
-  readonly format: WeightFormat;
-  readonly input: Image;
-  readonly output: Image;
-  readonly kernelSize: number;
-  readonly stride: number;
-  readonly padding: Padding;
-}
-
 type Inputs = {
   /** x, or dy on the way back. */
   readonly source: TensorInfo;
@@ -88,7 +77,9 @@ type Inputs = {
 /** Outputs up to so many channels would leave most columns of a tile empty. */
 const narrowChannels = 8;
 
-const run = defineKernel<Inputs, Geometry & { readonly backward: boolean }>({
+type Attributes = Geometry & { readonly format: WeightFormat; readonly backward: boolean };
+
+const run = defineKernel<Inputs, Attributes>({
   name: 'FrozenConv2d',
   webgpu: (
     { source, weight, bias = null, time = null, residual = null },
@@ -161,27 +152,11 @@ const run = defineKernel<Inputs, Geometry & { readonly backward: boolean }>({
   },
 });
 
-/** Calls `visit` for each pixel of the output and each tap that falls inside the input. */
-function forEachTap(
-  { input, output, kernelSize, stride, padding }: Geometry,
-  visit: (inPixel: number, outPixel: number, tap: number) => void,
-): void {
-  const [images, inHeight, inWidth] = input;
-  const [, outHeight, outWidth] = output;
-  for (let outPixel = 0; outPixel < images * outHeight * outWidth; outPixel++) {
-    const image = Math.floor(outPixel / (outHeight * outWidth));
-    const [outY, outX] = [Math.floor(outPixel / outWidth) % outHeight, outPixel % outWidth];
-    for (let tap = 0; tap < kernelSize * kernelSize; tap++) {
-      const y = outY * stride - padding[0] + Math.floor(tap / kernelSize);
-      const x = outX * stride - padding[1] + (tap % kernelSize);
-      if (y >= 0 && y < inHeight && x >= 0 && x < inWidth) visit((image * inHeight + y) * inWidth + x, outPixel, tap);
-    }
-  }
-}
-
 /**
  * Convolution of x [N, H, W, inChannels] -> [N, H', W', outChannels], H' = floor((H + top + bottom - kernelSize) / stride) + 1
- * and W' likewise, + bias + timeEmbedding [N, outChannels] at every pixel + residual (shape of the result).
+ * and W' likewise, + bias + timeEmbedding [N, outChannels] at every pixel + residual (shape of the result) + scale B (A * x): a LoRA
+ * of one group whose A [rank, kernel * kernel * inChannels] (taps before channels) is a convolution like this one and whose B
+ * [outChannels, rank] is one of 1x1 (kohya's LoCon). With a LoRA both channel counts must be multiples of 4.
  */
 export function conv2d(
   x: Tensor,
@@ -191,15 +166,15 @@ export function conv2d(
     readonly padding: Padding;
     readonly timeEmbedding?: Tensor;
     readonly residual?: Tensor;
+    readonly lora?: LoraBranch;
   },
 ): Tensor {
   const { weight, format = 'f16', bias, inChannels, outChannels, kernelSize } = weights;
-  const { stride, padding, timeEmbedding, residual } = options;
+  const { stride, padding, timeEmbedding, residual, lora } = options;
   const [images, height, width, channels] = x.shape as [number, number, number, number];
   const outHeight = Math.floor((height + padding[0] + padding[2] - kernelSize) / stride) + 1;
   const outWidth = Math.floor((width + padding[1] + padding[3] - kernelSize) / stride) + 1;
   const geometry: Geometry = {
-    format,
     input: [images, height, width, inChannels],
     output: [images, outHeight, outWidth, outChannels],
     kernelSize,
@@ -232,17 +207,69 @@ export function conv2d(
       output: geometry.output,
     });
   }
+  const sizes: LoraSizes = {
+    rows: images * outHeight * outWidth,
+    sampleRows: outHeight * outWidth,
+    inFeatures: kernelSize * kernelSize * inChannels,
+    outFeatures: outChannels,
+    groups: 1,
+    rank: lora?.b.shape[1] ?? 0,
+  };
+  if (lora) checkBranch(lora, weights, sizes);
+  // The backward pass repeats these draws, even if the branch has none by then.
+  const dropout = lora?.dropout ?? null;
   return differentiable<Record<string, Tensor>>(
-    { x, ...(timeEmbedding ? { time: timeEmbedding } : {}), ...(residual ? { residual } : {}) },
-    (save) => {
-      save([weight]);
-      const inputs = { source: x, weight, bias, time: timeEmbedding ?? null, residual: residual ?? null };
-      return run(inputs, { ...geometry, backward: false })[0]!;
+    {
+      x,
+      ...(timeEmbedding ? { time: timeEmbedding } : {}),
+      ...(residual ? { residual } : {}),
+      ...(lora ? { a: lora.a, b: lora.b } : {}),
     },
-    (dy, [saved]) => ({
-      x: () => run({ source: dy, weight: saved! }, { ...geometry, backward: true })[0]!,
-      time: () => sumRows(dy, [images, outHeight * outWidth, outChannels]),
-      residual: () => dy,
-    }),
+    (save) => {
+      const t = lora ? convLoraDown(x, lora, geometry, sizes) : null;
+      save(lora && t ? [weight, x, t, lora.a, lora.b, lora.scale, ...(dropout ? [dropout.key] : [])] : [weight]);
+      const added = lora && t ? convLoraUp(t, lora.b, residual ?? null, geometry.output) : (residual ?? null);
+      const inputs = { source: x, weight, bias, time: timeEmbedding ?? null, residual: added };
+      return run(inputs, { ...geometry, format, backward: false })[0]!;
+    },
+    (dy, [savedWeight, savedX, t, a, b, scale, key]) => {
+      // Shared by the gradients of x and A.
+      const dt =
+        b && scale
+          ? loraDownGradient(dy, { b, scale, dropout: dropout && key ? { ...dropout, key } : null }, sizes)
+          : null;
+      return {
+        x: () => {
+          const residualGradient = dt && a ? convLoraInputGradient(dt, a, geometry) : null;
+          const inputs = { source: dy, weight: savedWeight!, residual: residualGradient };
+          return run(inputs, { ...geometry, format, backward: true })[0]!;
+        },
+        time: () => sumRows(dy, [images, outHeight * outWidth, outChannels]),
+        residual: () => dy,
+        a: () => convLoraGradientA(savedX!, dt!, geometry),
+        b: () => loraGradientB(dy, t!, sizes),
+      };
+    },
+  );
+}
+
+function checkBranch(
+  { a, b, scale, groups }: LoraBranch,
+  { inChannels, outChannels }: ConvWeights,
+  sizes: LoraSizes,
+): void {
+  invariant(
+    inChannels % 4 === 0 && outChannels % 4 === 0,
+    'conv2d: with a LoRA, channel counts must be multiples of 4',
+    { inChannels, outChannels },
+  );
+  invariant(
+    groups === 1 &&
+      a.shape.join() === `${sizes.rank},${sizes.inFeatures}` &&
+      b.shape[0] === outChannels &&
+      scale.size === sizes.rank &&
+      sizes.rank >= 1,
+    'conv2d: the LoRA branch does not fit the layer',
+    { a: a.shape, b: b.shape, scale: scale.shape, groups, inChannels, outChannels },
   );
 }

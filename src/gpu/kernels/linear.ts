@@ -17,7 +17,14 @@ import {
   type TensorInfo,
 } from '../runtime.ts';
 import { weightWords, type WeightFormat } from '../weightFormat.ts';
-import { loraDown, loraDownGradient, loraGradientA, loraGradientB, type LoraSizes } from './loraBranch.ts';
+import {
+  loraDown,
+  loraDownGradient,
+  loraGradientA,
+  loraGradientB,
+  type LoraBranch,
+  type LoraSizes,
+} from './loraBranch.ts';
 import { cpuWeights } from './packed.ts';
 
 export interface LinearWeights {
@@ -29,17 +36,6 @@ export interface LinearWeights {
   readonly bias: Tensor | null;
   readonly inFeatures: number;
   readonly outFeatures: number;
-}
-
-/** Low-rank branches of the `groups` projections that lie side by side in one linear layer, outFeatures / groups columns each. */
-export interface LoraBranch {
-  /** float32 [groups * rank, inFeatures]: lora down. */
-  readonly a: Tensor;
-  /** float32 [outFeatures, rank]: lora up. */
-  readonly b: Tensor;
-  /** float32 [groups * rank]: alpha / rank times the adapter's strength; never differentiated. */
-  readonly scale: Tensor;
-  readonly groups: number;
 }
 
 type Attributes = LoraSizes & { readonly format: WeightFormat };
@@ -144,18 +140,25 @@ export function linear(
   const { residual, lora } = options;
   const groups = lora?.groups ?? 1;
   const rank = lora?.b.shape[1] ?? 0;
-  const sizes: Attributes = { rows: x.size / inFeatures, inFeatures, outFeatures, groups, rank, format };
+  const rows = x.size / inFeatures;
+  const sampleRows = rows / x.shape[0]!;
+  const sizes: Attributes = { rows, sampleRows, inFeatures, outFeatures, groups, rank, format };
   check(x, weights, sizes, residual, lora);
+  // The backward pass repeats these draws, even if the branch has none by then.
+  const dropout = lora?.dropout ?? null;
   return differentiable<Record<string, Tensor>>(
     { x, ...(residual ? { residual } : {}), ...(lora ? { a: lora.a, b: lora.b } : {}) },
     (save) => {
-      const t = lora ? loraDown(x, lora.a, lora.scale, sizes) : null;
-      save(lora && t ? [weight, x, t, lora.a, lora.b, lora.scale] : [weight]);
+      const t = lora ? loraDown(x, lora, sizes) : null;
+      save(lora && t ? [weight, x, t, lora.a, lora.b, lora.scale, ...(dropout ? [dropout.key] : [])] : [weight]);
       return runForward({ x, weight, bias, residual: residual ?? null, t, b: lora?.b ?? null }, sizes)[0]!;
     },
-    (dy, [savedWeight, savedX, t, a, b, scale]) => {
+    (dy, [savedWeight, savedX, t, a, b, scale, key]) => {
       // Shared by the gradients of x and A.
-      const dt = b && scale ? loraDownGradient(dy, b, scale, sizes) : null;
+      const dt =
+        b && scale
+          ? loraDownGradient(dy, { b, scale, dropout: dropout && key ? { ...dropout, key } : null }, sizes)
+          : null;
       return {
         x: () => runBackward({ dy, weight: savedWeight!, dt, a: a ?? null }, sizes)[0]!,
         residual: () => dy,

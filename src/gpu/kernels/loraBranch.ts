@@ -7,12 +7,28 @@
  */
 import gradientShader from '../../../shaders/lora_gradient.wgsl?raw';
 import downShader from '../../../shaders/lora_down.wgsl?raw';
+import dropoutShader from '../../../shaders/dropout.wgsl?raw';
 import { cpuTensor, cpuValues, defineKernel, dispatch, emptyTensor, type Tensor, type TensorInfo } from '../runtime.ts';
+import { dropoutFactors, dropoutUniforms, type DropoutDraw, type LoraDropout } from './dropout.ts';
 import { sumAndReleaseRows } from './sumRows.ts';
 
-/** Sizes of a branch; `rows` are all the tokens. */
+/** Low-rank branches of the `groups` projections that lie side by side in one layer, outFeatures / groups columns each. */
+export interface LoraBranch {
+  /** float32 [groups * rank, inFeatures]: lora down. */
+  readonly a: Tensor;
+  /** float32 [outFeatures, rank]: lora up. */
+  readonly b: Tensor;
+  /** float32 [groups * rank]: alpha / rank times the adapter's strength; never differentiated. */
+  readonly scale: Tensor;
+  readonly groups: number;
+  /** Set while a training step computes. */
+  dropout?: LoraDropout | null;
+}
+
+/** Sizes of a branch; `rows` are all the tokens, `sampleRows` those of one example. */
 export interface LoraSizes {
   readonly rows: number;
+  readonly sampleRows: number;
   readonly inFeatures: number;
   readonly outFeatures: number;
   readonly groups: number;
@@ -23,7 +39,23 @@ export interface LoraSizes {
 const smallestChunk = 256;
 const enoughWorkgroups = 256;
 
-type DownInputs = { readonly x: TensorInfo; readonly matrix: TensorInfo; readonly scale: TensorInfo };
+/** Rows of t that one workgroup's gradient adds up, for so many workgroups without chunks. */
+export function gradientChunk(rows: number, workgroups: number): number {
+  const mostChunks = Math.max(1, Math.floor(enoughWorkgroups / workgroups));
+  return Math.ceil(rows / Math.min(mostChunks, Math.ceil(rows / smallestChunk)));
+}
+
+/** Ranks / 4 that one workgroup makes. */
+export function rankQuads(rank: number): number {
+  return Math.ceil(rank / 4) >= 3 ? 4 : Math.ceil(rank / 4);
+}
+
+type DownInputs = {
+  readonly x: TensorInfo;
+  readonly matrix: TensorInfo;
+  readonly scale: TensorInfo;
+  readonly key?: TensorInfo | null;
+};
 
 /** [rows, groups * length] times a matrix a group. Forward, A serves as one group of all ranks. */
 interface DownSizes {
@@ -32,26 +64,28 @@ interface DownSizes {
   readonly groups: number;
   readonly rank: number;
   readonly backward: boolean;
+  readonly dropout: DropoutDraw | null;
 }
 
 const runDown = defineKernel<DownInputs, DownSizes>({
   name: 'LoraDown',
-  webgpu: ({ x, matrix, scale }, { rows, length, groups, rank, backward }) => {
-    const quads = Math.ceil(rank / 4) >= 3 ? 4 : Math.ceil(rank / 4);
+  webgpu: ({ x, matrix, scale, key = null }, { rows, length, groups, rank, backward, dropout }) => {
+    const quads = rankQuads(rank);
     const t = emptyTensor([rows, groups * rank]);
     dispatch({
-      shader: downShader,
+      shader: dropoutShader + downShader,
       label: 'lora_down',
-      constants: { BACKWARD: backward, QUADS: quads },
+      constants: { BACKWARD: backward, QUADS: quads, DROPOUT: dropout !== null },
       outputs: [t],
-      inputs: [x, backward ? null : matrix, backward ? matrix : null, scale],
-      uniforms: [rows, length / 4, groups, rank],
+      inputs: [x, backward ? null : matrix, backward ? matrix : null, scale, key],
+      uniforms: [rows, length / 4, groups, rank, ...dropoutUniforms(dropout)],
       workgroups: [groups * Math.ceil(rank / (4 * quads)), Math.ceil(rows / 16)],
     });
     return [t];
   },
-  cpu: ({ x, matrix, scale }, { rows, length, groups, rank, backward }) => {
+  cpu: ({ x, matrix, scale, key }, { rows, length, groups, rank, backward, dropout }) => {
     const [xs, ms, scales] = [cpuValues(x), cpuValues(matrix), cpuValues(scale)];
+    const factors = dropout && key ? dropoutFactors(dropout, cpuValues(key)[0]!, rows, groups * rank) : null;
     const t = new Float32Array(rows * groups * rank);
     for (let row = 0; row < rows; row++) {
       for (let g = 0; g < groups; g++) {
@@ -61,7 +95,8 @@ const runDown = defineKernel<DownInputs, DownSizes>({
             const m = backward ? ms[(g * length + k) * rank + r]! : ms[r * length + k]!;
             sum += xs[(row * groups + g) * length + k]! * m;
           }
-          t[(row * groups + g) * rank + r] = scales[g * rank + r]! * sum;
+          const at = (row * groups + g) * rank + r;
+          t[at] = scales[g * rank + r]! * sum * (factors?.[at] ?? 1);
         }
       }
     }
@@ -82,8 +117,7 @@ const runGradient = defineKernel<{ p: TensorInfo; q: TensorInfo }, GradientSizes
   webgpu: ({ p, q }, { rows, columns, groups, rank, down }) => {
     const shape = down ? [rank, columns] : [columns, rank];
     const tiles = [Math.ceil(columns / 64), Math.ceil(rank / 4)] as const;
-    const mostChunks = Math.max(1, Math.floor(enoughWorkgroups / (tiles[0] * tiles[1])));
-    const chunk = Math.ceil(rows / Math.min(mostChunks, Math.ceil(rows / smallestChunk)));
+    const chunk = gradientChunk(rows, tiles[0] * tiles[1]);
     const chunks = Math.ceil(rows / chunk);
     const out = emptyTensor(chunks === 1 ? shape : [chunks, columns, rank]);
     dispatch({
@@ -112,23 +146,38 @@ const runGradient = defineKernel<{ p: TensorInfo; q: TensorInfo }, GradientSizes
   },
 });
 
-/** t = scale * x Aᵀ: [rows, groups * rank]. */
-export function loraDown(
-  x: TensorInfo,
-  a: TensorInfo,
-  scale: TensorInfo,
-  { rows, inFeatures, groups, rank }: LoraSizes,
-): Tensor {
+/** How a kernel draws the dropout of a branch. */
+export function drawOf(dropout: LoraDropout | null, { sampleRows, rank }: LoraSizes): DropoutDraw | null {
+  return dropout ? { ...dropout.chances, salt: dropout.salt, sampleRows, moduleRanks: rank } : null;
+}
+
+/** t = scale * x Aᵀ, with dropout where the branch has it: [rows, groups * rank]. */
+export function loraDown(x: TensorInfo, { a, scale, dropout = null }: LoraBranch, sizes: LoraSizes): Tensor {
+  const { rows, inFeatures, groups, rank } = sizes;
   return runDown(
-    { x, matrix: a, scale },
-    { rows, length: inFeatures, groups: 1, rank: groups * rank, backward: false },
+    { x, matrix: a, scale, key: dropout?.key ?? null },
+    {
+      rows,
+      length: inFeatures,
+      groups: 1,
+      rank: groups * rank,
+      backward: false,
+      dropout: drawOf(dropout, sizes),
+    },
   )[0]!;
 }
 
-/** The gradient towards x Aᵀ: scale * dy B, each group of ranks from its own columns. */
-export function loraDownGradient(dy: TensorInfo, b: TensorInfo, scale: TensorInfo, sizes: LoraSizes): Tensor {
+/** The gradient towards x Aᵀ: scale * dy B, each group of ranks from its own columns, with the dropout of the forward pass. */
+export function loraDownGradient(
+  dy: TensorInfo,
+  { b, scale, dropout }: { readonly b: TensorInfo; readonly scale: TensorInfo; readonly dropout: LoraDropout | null },
+  sizes: LoraSizes,
+): Tensor {
   const { rows, outFeatures, groups, rank } = sizes;
-  return runDown({ x: dy, matrix: b, scale }, { rows, length: outFeatures / groups, groups, rank, backward: true })[0]!;
+  return runDown(
+    { x: dy, matrix: b, scale, key: dropout?.key ?? null },
+    { rows, length: outFeatures / groups, groups, rank, backward: true, dropout: drawOf(dropout, sizes) },
+  )[0]!;
 }
 
 /** dA = dtᵀ x: [groups * rank, inFeatures]. */

@@ -27,7 +27,7 @@ export async function replayLoraGrad({ pack, models, oracleCase, check, input }:
     ['time', unet.embedTime(perSample((await input('timesteps')).values, n))],
   ]);
   const segments: Segment[] = withLoss(unet.segments());
-  if (layers.textEncoder?.length) {
+  if (layers.some(({ part }) => part === 'textEncoder')) {
     const encoder = await models.textEncoder();
     inputs.set('tokens', await encoder.embed(rowsOf(await input('ids'))));
     segments.unshift(...encoder.segments());
