@@ -62,8 +62,8 @@ export class Conv2d {
   private productsOf(a: Tensor): Tensor {
     const { weights } = this;
     const { kernelSize, inChannels, outChannels } = weights;
-    const kernels = reshape(a, [a.shape[0]!, kernelSize, kernelSize, inChannels]);
+    const kernels = reshape(a, [a.shape[0], kernelSize, kernelSize, inChannels]);
     const products = conv2d(kernels, { ...weights, bias: null }, { stride: 1, padding: [0, 0, 0, 0] });
-    return reshape(products, [a.shape[0]!, outChannels]);
+    return reshape(products, [a.shape[0], outChannels]);
   }
 }

@@ -143,7 +143,7 @@ export function scaleColumns(
 ): Tensor {
   const columns = x.shape.at(-1)!;
   const rows = x.size / columns;
-  const images = x.shape[0]!;
+  const images = x.shape[0];
   const attrs = { columns, imageRows: rows / images };
   return differentiable<Record<string, Tensor>>(
     { x, magnitude, ...(timeEmbedding ? { time: timeEmbedding } : {}), ...(residual ? { residual } : {}) },

@@ -141,7 +141,7 @@ export function linear(
   const groups = lora?.groups ?? 1;
   const rank = lora?.b.shape[1] ?? 0;
   const rows = x.size / inFeatures;
-  const sampleRows = rows / x.shape[0]!;
+  const sampleRows = rows / x.shape[0];
   const sizes: Attributes = { rows, sampleRows, inFeatures, outFeatures, groups, rank, format };
   check(x, weights, sizes, residual, lora);
   // The backward pass repeats these draws, even if the branch has none by then.
