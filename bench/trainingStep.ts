@@ -3,7 +3,6 @@
  * memory that the GPU must have. The step is the trainer's own; only the numbers in the batch are made up.
  */
 import { memory } from '@tensorflow/tfjs-core';
-import { defaultTrainOptions } from '../src/core/trainOptions.ts';
 import { layersToTrain, TrainableAdapter } from '../src/adapter/trainable.ts';
 import { BufferPool } from '../src/gpu/bufferPool.ts';
 import { resetPeak } from '../src/gpu/memory.ts';

@@ -2,8 +2,7 @@
 // changes nothing, and the run goes on as if it had not been. Accumulated batches equal one large batch. The average follows and is
 // lent to the model. Validation gives the step's losses. A mask of zeros teaches nothing; a factor of 0 freezes. Nothing leaks.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { targetLayers } from '../adapter/targets.ts';
-import { TrainableAdapter } from '../adapter/trainable.ts';
+import { layersToTrain, TrainableAdapter } from '../adapter/trainable.ts';
 import { folderTree } from './nodeFiles.ts';
 import { defaultOptimizer, defaultTrainOptions, type OptimizerName } from '../core/trainOptions.ts';
 import { openDevice } from '../gpu/device.ts';
@@ -35,8 +34,8 @@ interface Setup {
 }
 
 function setUp(options: Partial<TrainerOptions> = {}, multiplier = 1): Setup {
-  const layers = targetLayers(unet.adaptableLayers, 'unet', ['attention']).slice(0, 4);
-  const adapter = TrainableAdapter.create({ unet: layers }, { rank: 2, alpha: 2, seed: 1 });
+  const layers = layersToTrain({ unet: unet.adaptableLayers }, defaultTrainOptions).slice(0, 4);
+  const adapter = TrainableAdapter.create(layers, { rank: 2, alpha: 2, seed: 1 });
   const groups = adapter.parameterGroups().map((group) => ({ ...group, multiplier }));
   return { adapter, trainer: new LoraTrainer({ unet }, groups, { ...plain, ...options }) };
 }
