@@ -42,6 +42,8 @@ export default defineConfig({
           name: 'unit',
           include: ['src/**/*.test.ts', 'tools/**/*.test.ts', 'bench/**/*.test.ts'],
           exclude: ['**/*.gpu.test.ts', '**/node_modules/**'],
+          // Tests of a second on a machine of its own take ten where others compute beside them.
+          testTimeout: 60_000,
         },
       },
       gpuProject(lavapipe),
