@@ -190,6 +190,21 @@ export class TrainableAdapter {
     });
   }
 
+  /**
+   * Takes the branches out of the model without freeing them, so that others can be plugged in for a while. Returns what puts them
+   * back; nothing may be plugged in by then.
+   */
+  detach(): () => void {
+    const branches = this.trained.map(({ layer }) => layer.lora);
+    for (const { layer } of this.trained) layer.lora = null;
+    return () => {
+      this.trained.forEach(({ layer }, i) => {
+        invariant(layer.lora === null, 'The branches of another adapter are still plugged in');
+        layer.lora = branches[i]!;
+      });
+    };
+  }
+
   /** Frees the parameters and takes them out of the model. */
   dispose(): void {
     for (const { layer } of this.trained) unplugBranch(layer);

@@ -186,13 +186,13 @@ describe('training', () => {
           if (globalStep === 1) control.pause();
           if (globalStep === 2) control.requestStop();
         },
-        onCheckpoint: async (_modules, globalStep) => void checkpoints.push(globalStep),
+        onCheckpoint: async ({ checkpoint }) => void checkpoints.push(checkpoint.position.globalStep),
       },
       control,
     );
     expect(result).toMatchObject({ globalStep: 2, stopped: true });
     expect(phases).toContain('paused');
-    expect(checkpoints).toEqual([1, 2]);
+    expect(checkpoints).toEqual([0, 1, 2]);
   });
 
   test('what cannot be trained is refused before anything is loaded', async () => {

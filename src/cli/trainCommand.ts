@@ -147,7 +147,8 @@ async function train(flags: TrainFlags): Promise<number> {
         }
       },
       onStep: ({ globalStep, loss, msPerStep, etaSeconds }) => {
-        losses.push(loss);
+        // By step: a run that was rolled back repeats some.
+        losses[globalStep - 1] = loss;
         progress.update(globalStep, {
           loss: loss.toFixed(4),
           ms: msPerStep.toFixed(0),
@@ -161,7 +162,7 @@ async function train(flags: TrainFlags): Promise<number> {
         const file = join(flags.samples ?? '.', `step-${String(globalStep).padStart(6, '0')}.png`);
         pending.push(writeFile(file, encodePng(imageGrid(drawn.map(({ image }) => image)))));
       },
-      onCheckpoint: write,
+      onCheckpoint: ({ modules, checkpoint }) => write(modules, checkpoint.position.globalStep),
     });
     await Promise.all(pending);
     await write(result.modules, result.globalStep);

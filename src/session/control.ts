@@ -1,9 +1,41 @@
-/** How a running training is paused, resumed, stopped and asked for a sample, from outside its loop. */
+/** How a running training is paused, resumed, stopped and asked for things, from outside its loop. */
+import type { TrainableAdapter } from '../adapter/trainable.ts';
+import { LoratoryError } from '../core/errors.ts';
+import type { LoraModule } from '../formats/lora/types.ts';
+import type { UNet2DCondition } from '../models/unet.ts';
+
+/** The run ended before it came to what it was asked to do between two steps. */
+export class RunEndedError extends LoratoryError {
+  readonly code = 'run-ended';
+
+  constructor() {
+    super('The run has ended meanwhile.', 'Try again: the GPU is free now.');
+  }
+}
+
+/** What is on the GPU while a run trains. */
+export interface LiveModel {
+  readonly unet: UNet2DCondition;
+  readonly adapter: TrainableAdapter;
+  /** The adapter as it would be exported now: with averaging, the average. */
+  readonly modules: () => Promise<LoraModule[]>;
+}
+
+/** Work that is done between two steps, with the model as it is then. It leaves the model as it found it. */
+interface Interlude {
+  run(live: LiveModel): Promise<void>;
+  reject(error: Error): void;
+}
+
 export class TrainControl {
   private readonly abort = new AbortController();
-  private resumed: (() => void) | null = null;
+  private wake: (() => void) | null = null;
+  private pausing = false;
   private stop = false;
+  private ended = false;
   private sampleRequested = false;
+  private checkpointRequested = false;
+  private readonly interludes: Interlude[] = [];
 
   /** Aborts at once, e.g. while preparing; what was learnt is lost unless it was checkpointed. */
   get signal(): AbortSignal {
@@ -18,21 +50,19 @@ export class TrainControl {
     return this.stop;
   }
 
-  private pausing = false;
-
   pause(): void {
     this.pausing = true;
   }
 
   resume(): void {
     this.pausing = false;
-    this.resumed?.();
+    this.wake?.();
   }
 
   /** Ends the run after the step in progress and keeps what was learnt. */
   requestStop(): void {
     this.stop = true;
-    this.resumed?.();
+    this.wake?.();
   }
 
   /** Ends the run now, whatever it is doing. */
@@ -52,12 +82,59 @@ export class TrainControl {
     return requested;
   }
 
-  async untilResumed(): Promise<void> {
-    while (this.paused) {
-      await new Promise<void>((resolve) => {
-        this.resumed = resolve;
+  /** Asks for a checkpoint after the step in progress. */
+  requestCheckpoint(): void {
+    this.checkpointRequested = true;
+  }
+
+  /** True once per request. */
+  takeCheckpointRequest(): boolean {
+    const requested = this.checkpointRequested;
+    this.checkpointRequested = false;
+    return requested;
+  }
+
+  /**
+   * Does `work` between two steps, or at once while the run is paused, with the trainer's own model; training waits for it. `signal`
+   * takes it back while it waits.
+   *
+   * @throws {RunEndedError} if the run ends before its turn has come.
+   */
+  betweenSteps<T>(work: (live: LiveModel) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    if (this.ended) return Promise.reject(new RunEndedError());
+    return new Promise<T>((resolve, reject) => {
+      const interlude: Interlude = { run: (live) => work(live).then(resolve, reject), reject };
+      this.interludes.push(interlude);
+      signal?.addEventListener('abort', () => {
+        const at = this.interludes.indexOf(interlude);
+        // Once it has begun, it is for the work to heed the signal.
+        if (at >= 0) this.interludes.splice(at, 1);
+        if (at >= 0) reject(new DOMException('Cancelled.', 'AbortError'));
       });
+      this.wake?.();
+    });
+  }
+
+  /** For the loop: does the oldest work that waits, one piece a step, so that many wishes slow training down and do not halt it. */
+  async runInterlude(live: LiveModel): Promise<void> {
+    await this.interludes.shift()?.run(live);
+  }
+
+  /** For the loop: waits until it is to go on, doing what is asked for meanwhile. */
+  async untilResumed(live: LiveModel): Promise<void> {
+    while (this.paused) {
+      if (this.interludes.length > 0) await this.runInterlude(live);
+      else
+        await new Promise<void>((resolve) => {
+          this.wake = resolve;
+        });
     }
-    this.resumed = null;
+    this.wake = null;
+  }
+
+  /** For the loop: it is over, whatever still waits is turned away. */
+  end(): void {
+    this.ended = true;
+    for (const interlude of this.interludes.splice(0)) interlude.reject(new RunEndedError());
   }
 }

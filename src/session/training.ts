@@ -13,18 +13,17 @@ import { trimMemory } from '../gpu/ops.ts';
 import { runtime } from '../gpu/runtime.ts';
 import { clipModules, unetModules } from '../models/adaptable.ts';
 import type { DiffusionModel } from '../models/repository.ts';
-import { learningRateAt } from '../core/learningRate.ts';
-import { planBatch, type BatchPlan } from '../trainer/batches.ts';
-import { NonFiniteStepError } from '../trainer/errors.ts';
-import { buildBatch, diffusionSettings, noiseConfigOf, predictClean } from '../trainer/batch.ts';
+import type { Checkpoint } from '../trainer/checkpoint.ts';
+import { diffusionSettings, noiseConfigOf } from '../trainer/batch.ts';
 import { LoraTrainer } from '../trainer/trainer.ts';
 import type { TrainOptions } from '../core/trainOptions.ts';
-import type { ExampleLoss, StripEntry, TrainRecord } from '../worker/protocol.ts';
+import type { ExampleLoss, RunEventKind, StripEntry, TrainRecord } from '../worker/protocol.ts';
 import type { TrainControl } from './control.ts';
 import { prepare } from './preparation.ts';
 import { drawSamples, type SampleReport } from './samples.ts';
 import { StripPainter } from './strips.ts';
-import { TrainRecorder } from './trainRecord.ts';
+import { TrainingLoop } from './trainingLoop.ts';
+import { trainStep } from './trainingStep.ts';
 
 /** The training set has no usable image. */
 export class EmptyDatasetError extends LoratoryError {
@@ -72,10 +71,15 @@ export interface StepReport {
   readonly gpuPeakBytes: number;
   /** Loss of each picture of the batch, before any weighting. */
   readonly examples: readonly ExampleLoss[];
-  /** The losses of all pictures of all steps so far. */
-  readonly record: () => TrainRecord;
   /** Pictures of this step's batch; computed only if asked for, which must be before `onStep` resolves. */
   readonly strip: () => Promise<StripEntry[]>;
+}
+
+export interface CheckpointReport {
+  readonly checkpoint: Checkpoint;
+  /** The adapter in it. */
+  readonly modules: readonly LoraModule[];
+  readonly record: TrainRecord;
 }
 
 export interface TrainingEvents {
@@ -83,9 +87,14 @@ export interface TrainingEvents {
   onStatus?(phase: 'preparing' | 'training' | 'sampling' | 'paused', detail: string, progress: number | null): void;
   /** The next step waits for it. */
   onStep?(report: StepReport): void | Promise<void>;
-  onSample?(report: SampleReport): void;
-  /** The adapter so far, from time to time and at the end: store it, so that no work is lost. */
-  onCheckpoint?(modules: readonly LoraModule[], globalStep: number): Promise<void>;
+  /** Training waits for it, so that a step's samples are stored before its checkpoint. */
+  onSample?(report: SampleReport): void | Promise<void>;
+  /** The state so far, before the first step, from time to time and at the end: store it, so that no work is lost. */
+  onCheckpoint?(report: CheckpointReport): Promise<void>;
+  /** Reads back what `onCheckpoint` stored at this step, of which the newest and those that checkpointPolicy.ts names are needed. */
+  loadCheckpoint?(globalStep: number): Promise<Checkpoint>;
+  /** Something for the run's log. */
+  onEvent?(kind: RunEventKind, globalStep: number, text: string): void;
 }
 
 export interface TrainingRequest {
@@ -93,6 +102,8 @@ export interface TrainingRequest {
   readonly images: readonly TrainingImage[];
   readonly triggerWord: string;
   readonly options: TrainOptions;
+  /** Goes on from here. Images, captions and options must be those of the run that wrote it, except for what a branch may change. */
+  readonly resumeFrom?: Checkpoint;
 }
 
 export interface TrainingResult {
@@ -100,9 +111,6 @@ export interface TrainingResult {
   readonly globalStep: number;
   readonly stopped: boolean;
 }
-
-/** An adapter is handed to `onCheckpoint` at least this often while training. */
-const checkpointEveryMs = 60_000;
 
 /** Throws {@link TrainOptionError} for settings that cannot be trained with this model: the first problem, with all of them in its facts. */
 export function checkTrainingOptions(options: TrainOptions, model: DiffusionModel, imageCount?: number): void {
@@ -124,7 +132,7 @@ export function resolutionUnit(model: DiffusionModel): number {
 }
 
 /**
- * Trains an adapter. `control` pauses, stops or asks for a sample; stopping keeps what was learnt.
+ * Trains an adapter; see trainingLoop.ts for what happens between the steps. `control` pauses, stops or asks for a sample; stopping keeps what was learnt.
  *
  * @throws {EmptyDatasetError | TrainOptionError} before anything is loaded.
  */
@@ -133,6 +141,14 @@ export async function trainLora(
   control: TrainControl,
   events: TrainingEvents,
 ): Promise<TrainingResult> {
+  try {
+    return await train(request, control, events);
+  } finally {
+    control.end();
+  }
+}
+
+async function train(request: TrainingRequest, control: TrainControl, events: TrainingEvents): Promise<TrainingResult> {
   const { model, images, options } = request;
   if (images.length === 0) throw new EmptyDatasetError();
   checkTrainingOptions(options, model, images.length);
@@ -149,91 +165,25 @@ export async function trainLora(
   const settings = diffusionSettings(options, noiseConfigOf(options, model.schedulerConfig));
   const strips = new StripPainter(model, preview);
   const imageIds = images.map(({ id }) => id);
-  const recorder = new TrainRecorder(imageIds);
-
-  const sample = async (globalStep: number): Promise<void> => {
-    const drawn = await drawSamples(model, unet, embeddings, options, {
-      signal,
-      onProgress: (detail, progress) => events.onStatus?.('sampling', detail, progress),
-    });
-    events.onSample?.({ globalStep, images: drawn });
-  };
-
+  const stepParts = { model, options, examples, imageIds, settings, trainer, strips };
+  const modules = (): Promise<LoraModule[]> => trainer.withAverage(() => adapter.toModules());
+  const loop = new TrainingLoop(
+    {
+      options,
+      imageIds,
+      live: { unet, adapter, modules },
+      counters: runtime().counters,
+      step: (globalStep, learningRateFactor) => trainStep(stepParts, globalStep, learningRateFactor),
+      readState: () => trainer.readState(),
+      restoreState: (state) => trainer.restoreState(state),
+      sample: (onProgress) =>
+        trainer.withAverage(() => drawSamples(model, unet, embeddings, options, { signal, onProgress })),
+    },
+    control,
+    events,
+  );
   try {
-    const plan: BatchPlan = {
-      ...options,
-      images: images.map(() => ({ bucket: 'square', repeats: options.repeats, crops: 1, isClass: false })),
-      numTrainTimesteps: settings.alphasCumprod.length,
-    };
-    let globalStep = 0;
-    let lastCheckpoint = performance.now();
-    let msPerStep = 0;
-    const wantsSamples = options.sampleEvery > 0 && options.samplePrompts.length > 0;
-    if (wantsSamples) await sample(0);
-    while (globalStep < options.maxTrainSteps) {
-      if (control.paused) {
-        events.onStatus?.('paused', 'Paused', globalStep / options.maxTrainSteps);
-        await events.onCheckpoint?.(await adapter.toModules(), globalStep);
-        await control.untilResumed();
-      }
-      if (control.stopRequested) break;
-      signal.throwIfAborted();
-      const started = performance.now();
-      const planned = Array.from({ length: options.gradientAccumulationSteps }, (_, i) => {
-        const number = globalStep * options.gradientAccumulationSteps + i;
-        const entries = planBatch(plan, number);
-        const { scalingFactor } = model.vaeConfig;
-        return {
-          entries,
-          batch: buildBatch(entries, examples, { ...options, batch: number, scalingFactor, settings }),
-        };
-      });
-      const learningRate = learningRateAt(options, globalStep);
-      const result = await trainer.step(
-        planned.map(({ batch }) => batch),
-        learningRate,
-      );
-      const { loss, exampleLosses, predictions } = result;
-      if (!result.applied) throw new NonFiniteStepError(globalStep + 1, loss, result.gradientNorm, learningRate);
-      globalStep++;
-      const record = planned.flatMap(({ entries }, i) =>
-        entries.map(({ image, timestep }, j) => ({ image, timestep, loss: exampleLosses[i]![j]! })),
-      );
-      recorder.add(globalStep, record);
-      const ms = performance.now() - started;
-      // The first step compiles the kernels, so it does not enter the running mean.
-      msPerStep = globalStep <= 2 ? ms : msPerStep * 0.9 + ms * 0.1;
-      const { counters } = runtime();
-      events.onStatus?.(
-        'training',
-        `Step ${globalStep} of ${options.maxTrainSteps}`,
-        globalStep / options.maxTrainSteps,
-      );
-      await events.onStep?.({
-        globalStep,
-        loss,
-        learningRate,
-        msPerStep,
-        etaSeconds: ((options.maxTrainSteps - globalStep) * msPerStep) / 1000,
-        gpuBytes: counters.liveBytes,
-        gpuPeakBytes: counters.peakBytes,
-        examples: recorder.named(record),
-        record: () => recorder.read(),
-        strip: () => {
-          const { entries, batch } = defined(planned[0]);
-          return strips.paint(entries, imageIds, batch, predictClean(batch, defined(predictions[0]), settings));
-        },
-      });
-      const due = wantsSamples && (globalStep % options.sampleEvery === 0 || globalStep === options.maxTrainSteps);
-      if (due || control.takeSampleRequest()) await sample(globalStep);
-      if (performance.now() - lastCheckpoint > checkpointEveryMs) {
-        await events.onCheckpoint?.(await adapter.toModules(), globalStep);
-        lastCheckpoint = performance.now();
-      }
-    }
-    const modules = await adapter.toModules();
-    await events.onCheckpoint?.(modules, globalStep);
-    return { modules, globalStep, stopped: globalStep < options.maxTrainSteps };
+    return await loop.run(request.resumeFrom ?? null);
   } finally {
     strips.dispose();
     trainer.dispose();

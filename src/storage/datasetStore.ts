@@ -112,11 +112,12 @@ export class DatasetStore {
     return this.#withPictures(await this.#change(ids, (meta) => ({ ...meta, removedAt: null })));
   }
 
-  /** Deletes for good what was removed before `before` (milliseconds since 1970). For the start of a page. */
-  async purgeRemoved(before: number): Promise<void> {
+  /** Deletes for good what was removed before `before` (milliseconds since 1970), except images that are `needed`. For the start of a page. */
+  async purgeRemoved(before: number, needed: ReadonlySet<string> = new Set()): Promise<void> {
     await this.#records.transact(async (store) => {
       for (const { id, removedAt } of await request<ImageMeta[]>(store.getAll(under(['meta'])))) {
-        if (removedAt !== null && removedAt < before) for (const kind of KINDS) store.delete([kind, id]);
+        if (removedAt === null || removedAt >= before || needed.has(id)) continue;
+        for (const kind of KINDS) store.delete([kind, id]);
       }
     });
   }

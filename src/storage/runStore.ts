@@ -1,13 +1,13 @@
 /**
  * Training runs: what the page lists, the trained adapter, the sample grid and the checkpoint to resume from.
  *
- * Records: ['run', id] {@link RunRecord}; ['adapter', id], ['adapter', id, globalStep] and ['checkpoint', id] Blob; ['record', id]
- * TrainRecord; ['sample', id, globalStep] SampleRow.
+ * Records: ['run', id] {@link RunRecord}; ['request', id] TrainRequest; ['adapter', id] Blob; ['checkpoint', id, globalStep]
+ * {@link CheckpointRecord}; ['record', id] TrainRecord; ['sample', id, globalStep] SampleRow.
  * A step's numbers and its weights are written in one transaction, so a run that is killed resumes from a state that existed.
  */
 import { LoratoryError } from '../core/errors.ts';
 import { completeTrainOptions } from '../core/trainOptionsJson.ts';
-import type { SampleRow, StoredRun, TrainRecord } from '../worker/protocol.ts';
+import type { CheckpointInfo, SampleRow, StoredRun, TrainRecord, TrainRequest } from '../worker/protocol.ts';
 import { type RecordKey, Records, type RecordsOptions, request, under } from './records.ts';
 
 /** No such run in this browser. */
@@ -34,22 +34,49 @@ export class AdapterNotStoredError extends LoratoryError {
   }
 }
 
+/** The run no longer has this checkpoint. */
+export class CheckpointNotStoredError extends LoratoryError {
+  readonly code = 'checkpoint-not-stored';
+
+  constructor(id: string, globalStep: number) {
+    super(
+      `The checkpoint of step ${globalStep} is not in this browser.`,
+      'Choose another one: only the last ones of a run are kept.',
+      { id, globalStep },
+    );
+  }
+}
+
 interface RunRecord {
   readonly run: StoredRun;
   /** When it was deleted, in milliseconds since 1970; null while it is listed. */
   readonly removedAt: number | null;
 }
 
-/** The heavy parts of a run. What is not given stays as it was; a checkpoint of null is deleted. */
+/** The heavy parts of a run. What is not given stays as it was. */
 export interface RunParts {
   /** A .safetensors file. */
   readonly adapter?: Uint8Array<ArrayBuffer>;
-  /** Whether the adapter is kept under its step too, when later ones replace it. */
-  readonly keepStep?: boolean;
-  /** Adapter, optimizer and position, in the trainer's own form. */
-  readonly checkpoint?: Blob | null;
+  readonly checkpoint?: NewCheckpoint;
   /** Losses picture by picture. */
   readonly record?: TrainRecord;
+  /** What the run was asked to do, to go on with it. */
+  readonly request?: TrainRequest;
+}
+
+export interface NewCheckpoint {
+  readonly globalStep: number;
+  /** Adapter, optimizer and position, in the trainer's own form. */
+  readonly state: Uint8Array<ArrayBuffer>;
+  /** Of all the checkpoints' steps, this one's among them, those to keep. */
+  readonly keep: (steps: readonly number[]) => readonly number[];
+}
+
+interface CheckpointRecord {
+  readonly info: CheckpointInfo;
+  readonly state: Blob;
+  /** The adapter of that step, as a .safetensors file. */
+  readonly adapter: Blob | null;
 }
 
 /** A run as an older version may have stored it: options that it did not know are at their defaults. */
@@ -57,7 +84,7 @@ function upToDate(run: StoredRun): StoredRun {
   return { ...run, options: completeTrainOptions(run.options) };
 }
 
-const KINDS = ['run', 'adapter', 'checkpoint', 'record', 'sample'] as const;
+const KINDS = ['run', 'request', 'adapter', 'checkpoint', 'record', 'sample'] as const;
 
 /** The runs, the latest first. Writes throw StorageQuotaError when they do not fit. */
 export class RunStore {
@@ -84,12 +111,13 @@ export class RunStore {
   }
 
   /**
-   * Writes a run's state, all or nothing. The name of a run that is stored already is kept: the person may have renamed it
+   * Writes a run's state, all or nothing: a browser that dies meanwhile leaves what was there before. A checkpoint's coming removes those
+   * of later steps, which belong to another course of the run, and those that are not to be kept. The name of a run that is stored already is kept: the person may have renamed it
    * while it trained; so is whether it was deleted.
    */
   async save(run: StoredRun, parts: RunParts = {}): Promise<void> {
-    const adapter = parts.adapter && new Blob([parts.adapter], { type: 'application/octet-stream' });
-    const bytes = (adapter?.size ?? 0) + (parts.checkpoint?.size ?? 0);
+    const adapter = parts.adapter && binary(parts.adapter);
+    const bytes = (adapter?.size ?? 0) + (parts.checkpoint?.state.length ?? 0);
     await this.#records.ensureRoom(bytes);
     await this.#records.transact(async (store) => {
       const stored = await request<RunRecord | undefined>(store.get(['run', run.id]));
@@ -100,9 +128,8 @@ export class RunStore {
       store.put(record, ['run', run.id]);
       if (adapter) store.put(adapter, ['adapter', run.id]);
       if (parts.record) store.put(parts.record, ['record', run.id]);
-      if (adapter && parts.keepStep) store.put(adapter, ['adapter', run.id, run.globalStep]);
-      if (parts.checkpoint) store.put(parts.checkpoint, ['checkpoint', run.id]);
-      if (parts.checkpoint === null) store.delete(['checkpoint', run.id]);
+      if (parts.request) store.put(parts.request, ['request', run.id]);
+      if (parts.checkpoint) await putCheckpoint(store, run.id, parts.checkpoint, adapter ?? null);
     }, bytes);
   }
 
@@ -111,25 +138,56 @@ export class RunStore {
     await this.#change(id, (record) => ({ ...record, run: { ...record.run, name } }));
   }
 
-  /** The adapter's .safetensors file, the present one or that of a step that was kept. Throws {@link AdapterNotStoredError}. */
+  /** The adapter's .safetensors file, the present one or that of a checkpoint. Throws {@link AdapterNotStoredError}. */
   async adapter(id: string, globalStep?: number): Promise<Uint8Array<ArrayBuffer>> {
     const isPresent = globalStep === undefined || (await this.get(id)).globalStep === globalStep;
-    const blob = await this.#records.get<Blob>(isPresent ? ['adapter', id] : ['adapter', id, globalStep]);
-    if (blob === undefined) throw new AdapterNotStoredError(id, globalStep);
-    return new Uint8Array(await blob.arrayBuffer());
+    const blob = isPresent
+      ? await this.#records.get<Blob>(['adapter', id])
+      : (await this.#records.get<CheckpointRecord>(['checkpoint', id, globalStep]))?.adapter;
+    if (!blob) throw new AdapterNotStoredError(id, globalStep);
+    return bytesOf(blob);
   }
 
   /** The steps that {@link adapter} can give, ascending. */
   async steps(id: string): Promise<number[]> {
-    const keys = await this.#records.keysUnder(['adapter', id]);
-    const present = (await this.get(id)).globalStep;
-    const steps = keys.map((key) => (key.length === 2 ? present : Number(key[2])));
-    return [...new Set(steps)].sort((a, b) => a - b);
+    const hasPresent = (await this.#records.keysUnder(['adapter', id])).length > 0;
+    const present = hasPresent ? [(await this.get(id)).globalStep] : [];
+    const kept = await this.#records.valuesUnder<CheckpointRecord>(['checkpoint', id]);
+    const steps = kept.flatMap(({ info, adapter }) => (adapter ? [info.globalStep] : []));
+    return [...new Set([...present, ...steps])].sort((a, b) => a - b);
   }
 
-  /** What to resume from; undefined if the run has finished or has not got that far. */
-  async checkpoint(id: string): Promise<Blob | undefined> {
-    return this.#records.get<Blob>(['checkpoint', id]);
+  /** What the run was asked to do; undefined for runs of versions that did not keep it. */
+  async request(id: string): Promise<TrainRequest | undefined> {
+    const stored = await this.#records.get<TrainRequest>(['request', id]);
+    return stored && { ...stored, options: completeTrainOptions(stored.options) };
+  }
+
+  /** The checkpoints of a run, by step. */
+  async checkpoints(id: string): Promise<CheckpointInfo[]> {
+    return (await this.#records.valuesUnder<CheckpointRecord>(['checkpoint', id])).map(({ info }) => info);
+  }
+
+  /** A checkpoint's state as it was saved; undefined if there is none of that step. */
+  async checkpoint(id: string, globalStep: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    const record = await this.#records.get<CheckpointRecord>(['checkpoint', id, globalStep]);
+    return record && bytesOf(record.state);
+  }
+
+  /** A checkpoint and the adapter in it, to begin another run with. Throws {@link CheckpointNotStoredError}. */
+  async checkpointFiles(
+    id: string,
+    globalStep: number,
+  ): Promise<{ readonly state: Uint8Array<ArrayBuffer>; readonly adapter: Uint8Array<ArrayBuffer> | null }> {
+    const record = await this.#records.get<CheckpointRecord>(['checkpoint', id, globalStep]);
+    if (record === undefined) throw new CheckpointNotStoredError(id, globalStep);
+    const { state, adapter } = record;
+    return { state: await bytesOf(state), adapter: adapter && (await bytesOf(adapter)) };
+  }
+
+  /** Deletes a run for good that never came to anything. */
+  async discard(id: string): Promise<void> {
+    await this.#records.transact((store) => deleteRun(store, id));
   }
 
   /** The losses of the run's pictures; without entries where none were kept. */
@@ -163,7 +221,7 @@ export class RunStore {
   async purgeRemoved(before: number): Promise<void> {
     await this.#records.transact(async (store) => {
       for (const { run, removedAt } of await request<RunRecord[]>(store.getAll(under(['run'])))) {
-        if (removedAt !== null && removedAt < before) for (const kind of KINDS) store.delete(under([kind, run.id]));
+        if (removedAt !== null && removedAt < before) deleteRun(store, run.id);
       }
     });
   }
@@ -186,4 +244,30 @@ function emptyRecord(): TrainRecord {
     timesteps: new Uint16Array(),
     losses: new Float32Array(),
   };
+}
+
+async function bytesOf(blob: Blob): Promise<Uint8Array<ArrayBuffer>> {
+  return new Uint8Array(await blob.arrayBuffer());
+}
+
+function binary(bytes: Uint8Array<ArrayBuffer>): Blob {
+  return new Blob([bytes], { type: 'application/octet-stream' });
+}
+
+function deleteRun(store: IDBObjectStore, id: string): void {
+  for (const kind of KINDS) store.delete(under([kind, id]));
+}
+
+async function putCheckpoint(
+  store: IDBObjectStore,
+  id: string,
+  { globalStep, state, keep }: NewCheckpoint,
+  adapter: Blob | null,
+): Promise<void> {
+  const info: CheckpointInfo = { globalStep, bytes: state.length + (adapter?.size ?? 0), savedAt: Date.now() };
+  store.put({ info, state: binary(state), adapter } satisfies CheckpointRecord, ['checkpoint', id, globalStep]);
+  const keys = await request<IDBValidKey[]>(store.getAllKeys(under(['checkpoint', id])));
+  const steps = (keys as [string, string, number][]).map(([, , step]) => step).filter((step) => step <= globalStep);
+  const kept = new Set(keep(steps));
+  for (const key of keys as [string, string, number][]) if (!kept.has(key[2])) store.delete(key);
 }

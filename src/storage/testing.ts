@@ -28,3 +28,17 @@ export function fillDisk(): () => void {
     Object.defineProperty(prototype, 'put', put);
   };
 }
+
+/** Aborts the transaction at the `fatal`th record that is written from now on, as when the browser dies meanwhile. */
+export function dieAtPut(fatal: number): { readonly undo: () => void; readonly puts: () => number } {
+  const { prototype } = IDBObjectStore;
+  const put = Object.getOwnPropertyDescriptor(prototype, 'put') ?? {};
+  let puts = 0;
+  const replacement = function (this: IDBObjectStore, ...args: unknown[]): unknown {
+    const written: unknown = Reflect.apply(put.value as () => unknown, this, args);
+    if (++puts === fatal) this.transaction.abort();
+    return written;
+  };
+  Object.defineProperty(prototype, 'put', { ...put, value: replacement });
+  return { undo: () => void Object.defineProperty(prototype, 'put', put), puts: () => puts };
+}

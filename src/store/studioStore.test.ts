@@ -182,7 +182,10 @@ describe('images', () => {
 
 describe('training', () => {
   it('names what is missing, suggests name and prompts, and then starts with them', async () => {
-    const { store, calls } = setUp({ 'train.start': () => run('r', 'sks 2'), 'runs.list': () => [run('r', 'sks 2')] });
+    const { store, calls } = setUp({
+      'train.start': () => run('r', 'sks 2'),
+      'runs.list': () => [{ ...run('r', 'sks 2'), state: 'finished' }],
+    });
     expect(trainObstacles(store.getState())).toEqual(['Choose a model first.', 'Add at least one image.']);
     await store.getState().trainPressed();
     expect(calls).toEqual([]);

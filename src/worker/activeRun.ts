@@ -1,147 +1,144 @@
+/** The run that is being trained in this tab, from its stored request to its stored end. */
 import { toPlainError } from '../core/errors.ts';
-import { adapterFile } from '../export/runFile.ts';
-import { trainingFactsOf } from '../export/trainingFacts.ts';
-import type { LoraModule } from '../formats/lora/types.ts';
 import { openDiffusionModel, type DiffusionModel } from '../models/repository.ts';
 import { TrainControl } from '../session/control.ts';
-import { trainLora } from '../session/training.ts';
+import { LiveGenerator } from '../session/liveGenerator.ts';
+import type { RunKeeper } from '../session/runKeeper.ts';
+import { trainLora, type TrainingResult } from '../session/training.ts';
 import type { DatasetStore } from '../storage/datasetStore.ts';
 import { formatBytes } from '../storage/quota.ts';
 import type { RunStore } from '../storage/runStore.ts';
+import type { Checkpoint } from '../trainer/checkpoint.ts';
+import type { GpuSession } from './gpuSession.ts';
+import type { LoraSources } from './loraSources.ts';
 import type { Models } from './models.ts';
 import { pngBlob } from './pictures.ts';
-import type { StoredRun, TrainRecord, TrainRequest } from './protocol.ts';
-import type { RequestContext } from './server.ts';
+import type { Events, EventType, StoredRun, TrainPhase } from './protocol.ts';
 import { trainingImages } from './trainingImages.ts';
 
-/** The run that is being trained, from the request to the stored adapter. */
+export interface ActiveRunParts {
+  readonly models: Models;
+  readonly dataset: DatasetStore;
+  readonly runs: RunStore;
+  readonly gpu: GpuSession;
+  readonly sources: LoraSources;
+  readonly emit: <T extends EventType>(type: T, payload: Events[T]) => void;
+}
+
 export class ActiveRun {
   readonly control = new TrainControl();
-  private readonly id = crypto.randomUUID();
-  private readonly startedAt = Date.now();
-  private readonly losses: number[] = [];
-  private record: (() => TrainRecord) | null = null;
-  private preparing = true;
+  /** There is something to keep. */
+  private begun = false;
+  /** The model is loaded and steps are being done. */
+  private stepping = false;
 
   constructor(
-    private readonly request: TrainRequest,
-    private readonly runs: RunStore,
-    private readonly context: RequestContext,
-  ) {
-    context.signal.addEventListener('abort', () => this.stop());
+    readonly keeper: RunKeeper,
+    private readonly parts: ActiveRunParts,
+  ) {}
+
+  get id(): string {
+    return this.keeper.run.id;
   }
 
-  /** While preparing there is nothing to keep yet, so the run ends at once; later it ends after its step. */
+  /** While preparing nothing is lost, so the run ends at once; later it ends after its step. */
   stop(): void {
-    if (this.preparing)
-      this.control.cancel(new DOMException('The run was stopped before its first step.', 'AbortError'));
-    else this.control.requestStop();
+    if (this.stepping) this.control.requestStop();
+    else this.control.cancel(new DOMException('The run was stopped before its first step.', 'AbortError'));
   }
 
-  async train(models: Models, dataset: DatasetStore): Promise<StoredRun> {
-    const { request, context, id: runId } = this;
-    const images = await trainingImages(request, dataset);
-    try {
-      const model = await this.openModel(models);
-      const result = await trainLora(
-        { model, images, triggerWord: request.triggerWord, options: request.options },
-        this.control,
-        {
-          onStatus: (phase, detail, progress) => context.emit('train.status', { runId, phase, detail, progress }),
-          onStep: async (report) => {
-            this.preparing = false;
-            this.losses.push(report.loss);
-            this.record = report.record;
-            const { strip, record: _, ...numbers } = report;
-            context.emit('train.step', {
-              runId,
-              maxTrainSteps: request.options.maxTrainSteps,
-              ...numbers,
-              strip: await strip(),
-            });
-          },
-          onSample: ({ globalStep, images: drawn }) => {
-            const row = {
-              runId,
-              globalStep,
-              images: drawn.map(({ prompt, seed, image }) => ({ prompt, seed, png: pngBlob(image) })),
-            };
-            context.emit('train.sample', row);
-            this.pending.push(this.runs.addSample(row));
-          },
-          onCheckpoint: async (modules, globalStep) => {
-            await this.store(model, modules, globalStep, null);
-          },
-        },
-      );
-      await Promise.all(this.pending);
-      const run = await this.store(model, result.modules, result.globalStep, Date.now());
-      context.emit('train.status', {
-        runId,
-        phase: result.stopped ? 'stopped' : 'finished',
-        detail: result.stopped ? 'Stopped' : 'Finished',
-        progress: 1,
-      });
-      return run;
-    } catch (error) {
-      const { message, code } = toPlainError(error);
-      context.emit('train.status', {
-        runId,
-        phase: code === 'aborted' ? 'stopped' : 'failed',
-        detail: message,
-        progress: null,
-      });
-      throw error;
+  /** Trains to the end, from the run's newest checkpoint or from its first step. What fails is thrown; see {@link fail}. */
+  async train(): Promise<StoredRun> {
+    const { keeper } = this;
+    const { maxTrainSteps } = keeper.request.options;
+    const resumeFrom = await keeper.newestCheckpoint();
+    if (resumeFrom) {
+      const { globalStep } = resumeFrom.position;
+      this.begun = true;
+      keeper.log('resumed', globalStep, `Going on after step ${globalStep} of ${maxTrainSteps}.`);
     }
+    const { stopped, globalStep } = await this.run(resumeFrom).finally(() => (this.parts.gpu.drawing = null));
+    const run = await keeper.end(
+      stopped ? 'stopped' : 'finished',
+      stopped ? `Stopped after step ${globalStep} of ${maxTrainSteps}.` : `All ${maxTrainSteps} steps are done.`,
+    );
+    this.status(stopped ? 'stopped' : 'finished', stopped ? 'Stopped' : 'Finished', 1);
+    return run;
   }
 
-  private readonly pending: Promise<void>[] = [];
+  /** Ends the run with `error`, which is returned. A new run that did not come to its first step is forgotten. */
+  async fail(error: unknown): Promise<unknown> {
+    const { keeper } = this;
+    const { message, remedy, code } = toPlainError(error);
+    const aborted = code === 'aborted';
+    if (!this.begun) await keeper.discard();
+    else await keeper.end(aborted ? 'stopped' : 'failed', aborted ? 'Stopped.' : `${message} ${remedy}`);
+    this.status(aborted ? 'stopped' : 'failed', message, null);
+    return error;
+  }
+
+  private async run(resumeFrom: Checkpoint | null): Promise<TrainingResult> {
+    const { keeper, id: runId } = this;
+    const { triggerWord, options } = keeper.request;
+    const { emit, runs } = this.parts;
+    const images = await trainingImages(keeper.request, this.parts.dataset);
+    const model = await this.openModel();
+    const live = new LiveGenerator(model, keeper.run.name);
+    const { gpu, sources } = this.parts;
+    gpu.drawing = {
+      modelId: keeper.request.modelId,
+      draw: (work, signal) =>
+        live.draw(
+          this.control,
+          async (generator, adapter) => {
+            sources.live = { runId, adapter };
+            try {
+              return await work(generator);
+            } finally {
+              sources.live = null;
+            }
+          },
+          signal,
+        ),
+    };
+    return await trainLora(
+      { model, images, triggerWord, options, ...(resumeFrom ? { resumeFrom } : {}) },
+      this.control,
+      {
+        ...keeper.events(model.name),
+        onStatus: (phase, detail, progress) => this.status(phase, detail, progress),
+        onStep: async ({ strip, ...numbers }) => {
+          this.begun = true;
+          emit('train.step', { runId, maxTrainSteps: options.maxTrainSteps, ...numbers, strip: await strip() });
+        },
+        onSample: async ({ globalStep, images: drawn }) => {
+          const row = {
+            runId,
+            globalStep,
+            images: drawn.map(({ prompt, seed, image }) => ({ prompt, seed, png: pngBlob(image) })),
+          };
+          emit('train.sample', row);
+          await runs.addSample(row);
+        },
+      },
+    );
+  }
 
   /** The first run with the built-in model fetches it; any other is in storage already. */
-  private async openModel(models: Models): Promise<DiffusionModel> {
-    const tree = await models.openTree(this.request.modelId, {
+  private async openModel(): Promise<DiffusionModel> {
+    const tree = await this.parts.models.openTree(this.keeper.request.modelId, {
       signal: this.control.signal,
       onProgress: ({ loadedBytes, totalBytes }) =>
-        this.context.emit('train.status', {
-          runId: this.id,
-          phase: 'preparing',
-          detail: `Fetching the model: ${formatBytes(loadedBytes)} of ${formatBytes(totalBytes)}`,
-          progress: loadedBytes / totalBytes,
-        }),
+        this.status(
+          'preparing',
+          `Fetching the model: ${formatBytes(loadedBytes)} of ${formatBytes(totalBytes)}`,
+          loadedBytes / totalBytes,
+        ),
     });
     return openDiffusionModel(tree);
   }
 
-  private async store(
-    model: DiffusionModel,
-    modules: readonly LoraModule[],
-    globalStep: number,
-    finishedAt: number | null,
-  ): Promise<StoredRun> {
-    const { request, id, startedAt } = this;
-    const run: StoredRun = {
-      id,
-      name: request.name,
-      modelId: request.modelId,
-      triggerWord: request.triggerWord,
-      startedAt,
-      finishedAt,
-      globalStep,
-      options: request.options,
-      imageCount: request.images.length,
-      losses: [...this.losses],
-    };
-    const adapter = adapterFile(modules, {
-      name: request.name,
-      modelName: model.name,
-      triggerWord: request.triggerWord,
-      captions: request.images.map((image) => image.caption),
-      startedAt,
-      finishedAt: finishedAt ?? Date.now(),
-      globalStep,
-      ...trainingFactsOf(request.options),
-    });
-    await this.runs.save(run, { adapter, ...(this.record ? { record: this.record() } : {}) });
-    return run;
+  private status(phase: TrainPhase, detail: string, progress: number | null): void {
+    this.parts.emit('train.status', { runId: this.id, phase, detail, progress });
   }
 }

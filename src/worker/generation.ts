@@ -44,7 +44,11 @@ export function generationHandlers(parts: Parts): GenerationHandlers {
       const { prompt, modelId, batchSize = 1, batchCount = 1 } = request;
       const facts = { jobId, prompt, modelId, pictureCount: batchSize * batchCount };
       return queue.run(facts, context.signal, (control) =>
-        parts.gpu.generate(modelId, (generator) => draw(jobId, request, { ...parts, generator, control, context })),
+        parts.gpu.generate(
+          modelId,
+          (generator) => draw(jobId, request, { ...parts, generator, control, context }),
+          control.signal,
+        ),
       );
     },
     'queue.list': async () => queue.list(),

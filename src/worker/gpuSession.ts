@@ -4,6 +4,7 @@ import { openDevice } from '../gpu/device.ts';
 import { GpuOutOfMemoryError, GpuValidationError, type DeviceLostError } from '../gpu/errors.ts';
 import { startRuntime, stopRuntime, type Runtime } from '../gpu/runtime.ts';
 import { openDiffusionModel } from '../models/repository.ts';
+import { RunEndedError } from '../session/control.ts';
 import { ImageGenerator } from '../session/generation.ts';
 import type { Models } from './models.ts';
 import type { GpuInfo } from './protocol.ts';
@@ -13,11 +14,23 @@ export class GpuBusyError extends LoratoryError {
   readonly code = 'gpu-busy';
 
   constructor() {
-    super('The GPU is busy training.', 'Wait for the run to finish, or stop it: what it has learnt is kept.');
+    super(
+      'The GPU is busy training with another model.',
+      'Choose the model that is being trained with, wait for the run to finish, or stop it: what it has learnt is kept.',
+    );
   }
 }
 
+/** A run that trains just now and can draw between its steps. */
+export interface DrawingRun {
+  readonly modelId: string;
+  /** Throws {@link RunEndedError} if the run ends before it has come to it. */
+  draw<T>(work: (generator: ImageGenerator) => Promise<T>, signal?: AbortSignal): Promise<T>;
+}
+
 export class GpuSession {
+  /** Set while a run trains. */
+  drawing: DrawingRun | null = null;
   private opening: Promise<Runtime> | null = null;
   private generator: { readonly modelId: string; readonly generator: ImageGenerator } | null = null;
   private training = false;
@@ -58,8 +71,26 @@ export class GpuSession {
     }
   }
 
-  /** Runs `work` with an image generator for the model, which stays loaded afterwards. */
-  async generate<T>(modelId: string, work: (generator: ImageGenerator) => Promise<T>): Promise<T> {
+  /**
+   * Runs `work` with an image generator for the model, which stays loaded afterwards; while a run trains, with that run's model,
+   * between two steps. Throws {@link GpuBusyError} if the run trains with another model.
+   */
+  async generate<T>(
+    modelId: string,
+    work: (generator: ImageGenerator) => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    const { drawing } = this;
+    if (drawing) {
+      if (drawing.modelId !== modelId) throw new GpuBusyError();
+      try {
+        return await drawing.draw(work, signal);
+      } catch (error) {
+        // Then the GPU is free, or soon will be.
+        if (!(error instanceof RunEndedError)) throw error;
+        await this.queue;
+      }
+    }
     if (this.training) throw new GpuBusyError();
     return this.exclusively(async () => {
       await this.open();
@@ -70,6 +101,12 @@ export class GpuSession {
       }
       return work(this.generator.generator);
     });
+  }
+
+  /** For the work in progress: gives up the device, on which an error has come up that taints all later results, and opens a new one. */
+  async reopen(): Promise<void> {
+    this.startAfresh();
+    await this.open();
   }
 
   private open(): Promise<Runtime> {

@@ -50,7 +50,15 @@ export function taggedLoras(
 /** So many parsed adapters are kept: a slider then reads nothing, and an X/Y plot over as many steps neither. */
 const kept = 12;
 
+/** The adapter of the run that trains, as it is between two of its steps. */
+export interface LiveAdapter {
+  readonly runId: string;
+  readonly adapter: Adapter;
+}
+
 export class LoraSources {
+  /** Set while pictures are drawn between the steps of a run: it then stands for what is stored of it. */
+  live: LiveAdapter | null = null;
   private readonly known = new Map<string, NamedAdapter>();
 
   constructor(
@@ -60,6 +68,9 @@ export class LoraSources {
 
   /** Throws what reading the source and the file throws. */
   async adapter(source: LoraSource, model: DiffusionModel): Promise<NamedAdapter> {
+    const { live } = this;
+    if (live && source.kind === 'run' && source.runId === live.runId && source.globalStep === undefined)
+      return { name: live.adapter.name, adapter: live.adapter, hash: '' };
     const { key, name } = await this.identify(source);
     const version = `${key} ${model.name}`;
     const cached = this.known.get(version);

@@ -246,6 +246,46 @@ export interface StoredRun {
   readonly parent?: RunParent;
 }
 
+/**
+ * Where a run stands. `running`: in this tab; `elsewhere`: in another tab, which alone may touch it; `interrupted`: its tab was
+ * closed or died while it trained.
+ */
+export type RunState = 'running' | 'elsewhere' | 'interrupted' | 'stopped' | 'failed' | 'finished';
+
+export interface ListedRun extends StoredRun {
+  readonly state: RunState;
+}
+
+/** A state that a run can be resumed or branched from. */
+export interface CheckpointInfo {
+  readonly globalStep: number;
+  readonly bytes: number;
+  readonly savedAt: number;
+}
+
+/** Goes on from a kept checkpoint of a run as a new run, with its images and captions and with other options. */
+export interface BranchRequest {
+  readonly runId: string;
+  readonly globalStep: number;
+  readonly name: string;
+  readonly options: TrainOptions;
+}
+
+/** A run that waits for its turn. */
+export interface QueuedRun {
+  readonly id: string;
+  readonly request: TrainRequest;
+}
+
+/** A run of another tab, to look on. */
+export interface WatchedRun {
+  readonly runId: string;
+  readonly name: string;
+  readonly maxTrainSteps: number;
+  /** Of every step so far. */
+  readonly losses: readonly number[];
+}
+
 export interface PromptCountRequest {
   readonly modelId: string;
   readonly prompt: string;
@@ -289,7 +329,21 @@ export interface Requests extends GenerateRequests, LoraToolRequests, PictureReq
   'train.resume': [Record<string, never>, null];
   'train.stop': [Record<string, never>, null];
   'train.sampleNow': [Record<string, never>, null];
-  'runs.list': [Record<string, never>, readonly StoredRun[]];
+  /** Writes a checkpoint after the step in progress: the page is about to be hidden. */
+  'train.checkpoint': [Record<string, never>, null];
+  /** Resumes a run that was interrupted, stopped or failed, from its newest checkpoint; like `train.start` otherwise. */
+  'train.continue': [{ readonly runId: string }, StoredRun];
+  'train.branch': [BranchRequest, StoredRun];
+  /** Trains the first run of the queue; null if there is none. */
+  'train.next': [Record<string, never>, StoredRun | null];
+  'runQueue.list': [Record<string, never>, readonly QueuedRun[]];
+  'runQueue.add': [TrainRequest, null];
+  'runQueue.remove': [{ readonly id: string }, null];
+  /** Puts a run at place `to` of the queue, 0 being next. */
+  'runQueue.move': [{ readonly id: string; readonly to: number }, null];
+  'runs.list': [Record<string, never>, readonly ListedRun[]];
+  /** By step. */
+  'runs.checkpoints': [{ readonly runId: string }, readonly CheckpointInfo[]];
   'runs.record': [{ readonly runId: string }, TrainRecord];
   'runs.samples': [{ readonly runId: string }, readonly SampleRow[]];
   'runs.rename': [{ readonly runId: string; readonly name: string }, null];
@@ -310,6 +364,10 @@ export interface Events extends GenerateEvents, LoraToolEvents {
   'train.status': TrainStatus;
   'train.step': TrainStep;
   'train.sample': SampleRow;
+  'train.event': { readonly runId: string; readonly event: RunEvent };
+  'runQueue.changed': readonly QueuedRun[];
+  /** A run of another tab has begun or ended (null). While one goes on, its `train.*` events come here too. */
+  'watch.changed': WatchedRun | null;
   /** The GPU is gone; every later GPU request fails until the page is reloaded. */
   'gpu.lost': PlainError;
 }

@@ -1,12 +1,12 @@
 /** What the studio can do, request by request: wires storage, hub, sessions and export together. */
-import { LoratoryError, toPlainError } from '../core/errors.ts';
+import { toPlainError } from '../core/errors.ts';
 import { BuiltInModel } from '../hub/builtInModel.ts';
 import { DatasetStore } from '../storage/datasetStore.ts';
 import { ModelStore } from '../storage/modelStore.ts';
 import { PictureStore } from '../storage/pictureStore.ts';
 import { storageInfo } from '../storage/quota.ts';
+import { QueueStore } from '../storage/queueStore.ts';
 import { RunStore } from '../storage/runStore.ts';
-import { ActiveRun } from './activeRun.ts';
 import { createDatasetHandlers } from './datasetHandlers.ts';
 import { safeFileName } from './fileNames.ts';
 import { generationHandlers } from './generation.ts';
@@ -18,16 +18,10 @@ import { pageUrl } from './pageUrl.ts';
 import { pictureHandlers } from './pictureHandlers.ts';
 import { PromptCounter } from './promptCounter.ts';
 import type { Events, EventType } from './protocol.ts';
+import { RunChannel } from './runChannel.ts';
+import { RunLock } from './runLock.ts';
 import type { Handlers } from './server.ts';
-
-/** A command for a run was given while none is running. */
-export class NoRunningTrainingError extends LoratoryError {
-  readonly code = 'no-running-training';
-
-  constructor() {
-    super('No training is running.', 'Press Start training first.');
-  }
-}
+import { TrainingRuns } from './trainingRuns.ts';
 
 /** Removed images and runs can be brought back for this long, even over a reload. */
 const keepRemovedMs = 24 * 60 * 60 * 1000;
@@ -41,18 +35,24 @@ export function createHandlers(emit: <T extends EventType>(type: T, payload: Eve
   const library = new Library(runs);
   const pictures = new PictureStore();
   const prompts = new PromptCounter(modelStore);
-  let active: ActiveRun | null = null;
+  const queue = new QueueStore();
+  const lock = new RunLock(navigator.locks);
+  const channel = new RunChannel({
+    channel: typeof BroadcastChannel === 'undefined' ? undefined : new BroadcastChannel('loratory-runs'),
+    lock,
+    emit,
+    onQueue: () => void queue.list().then((list) => emit('runQueue.changed', list)),
+  });
+  const training = new TrainingRuns({ gpu, models, dataset, runs, queue, lock, channel, sources: library.sources });
 
-  const withControl = async (act: (run: ActiveRun) => void): Promise<null> => {
-    if (!active) throw new NoRunningTrainingError();
-    act(active);
-    return null;
-  };
-
-  void dataset.purgeRemoved(Date.now() - keepRemovedMs).catch(() => undefined);
-  void runs.purgeRemoved(Date.now() - keepRemovedMs).catch(() => undefined);
-  void library.purgeRemoved(Date.now() - keepRemovedMs).catch(() => undefined);
-  void pictures.purgeRemoved(Date.now() - keepRemovedMs).catch(() => undefined);
+  const before = Date.now() - keepRemovedMs;
+  void runs.purgeRemoved(before).catch(() => undefined);
+  void library.purgeRemoved(before).catch(() => undefined);
+  void pictures.purgeRemoved(before).catch(() => undefined);
+  void training
+    .neededImages()
+    .then((needed) => dataset.purgeRemoved(before, needed))
+    .catch(() => undefined);
 
   return {
     'gpu.open': () => gpu.info(),
@@ -65,21 +65,21 @@ export function createHandlers(emit: <T extends EventType>(type: T, payload: Eve
       return null;
     },
     ...createDatasetHandlers(dataset),
-    'train.start': (request, context) =>
-      gpu.train(async () => {
-        const run = new ActiveRun(request, runs, context);
-        active = run;
-        try {
-          return await run.train(models, dataset);
-        } finally {
-          active = null;
-        }
-      }),
-    'train.pause': () => withControl((run) => run.control.pause()),
-    'train.resume': () => withControl((run) => run.control.resume()),
-    'train.stop': () => withControl((run) => run.stop()),
-    'train.sampleNow': () => withControl((run) => run.control.requestSample()),
-    'runs.list': () => runs.list(),
+    'train.start': (request, { signal }) => training.start(request, signal),
+    'train.continue': ({ runId }, { signal }) => training.continue(runId, signal),
+    'train.branch': (request, { signal }) => training.branch(request, signal),
+    'train.next': (_, { signal }) => training.next(signal),
+    'train.pause': async () => training.command((run) => run.control.pause()),
+    'train.resume': async () => training.command((run) => run.control.resume()),
+    'train.stop': async () => training.command((run) => run.stop()),
+    'train.sampleNow': async () => training.command((run) => run.control.requestSample()),
+    'train.checkpoint': async () => training.command((run) => run.control.requestCheckpoint()),
+    'runQueue.list': () => queue.list(),
+    'runQueue.add': (request) => training.queueChanged(() => queue.add(request)),
+    'runQueue.remove': ({ id }) => training.queueChanged(() => queue.remove(id)),
+    'runQueue.move': ({ id, to }) => training.queueChanged(() => queue.move(id, to)),
+    'runs.list': () => training.list(),
+    'runs.checkpoints': ({ runId }) => runs.checkpoints(runId),
     'runs.samples': ({ runId }) => runs.samples(runId),
     'runs.record': ({ runId }) => runs.record(runId),
     'runs.rename': async ({ runId, name }) => {
@@ -87,7 +87,7 @@ export function createHandlers(emit: <T extends EventType>(type: T, payload: Eve
       return null;
     },
     'runs.delete': async ({ runId }) => {
-      await runs.remove(runId);
+      await lock.whileTouching(runId, () => runs.remove(runId));
       return null;
     },
     'runs.restore': async ({ runId }) => {

@@ -1,0 +1,26 @@
+/** What to give up, the mildest first, when a training does not fit into the GPU's memory. The result of the first is the same. */
+import type { TrainOptions } from '../core/trainOptions.ts';
+
+export interface Cheaper {
+  readonly changes: Partial<TrainOptions>;
+  /** What it means, as the end of "Trained with ...". */
+  readonly words: string;
+}
+
+/** The next cheaper way to train that keeps the result (nearly) the same; null if there is none left. */
+export function cheaper(options: TrainOptions): Cheaper | null {
+  const { trainBatchSize: batch, gradientAccumulationSteps: accumulation } = options;
+  if (batch > 1) {
+    const trainBatchSize = batch % 2 === 0 ? batch / 2 : 1;
+    const gradientAccumulationSteps = accumulation * (batch / trainBatchSize);
+    return {
+      changes: { trainBatchSize, gradientAccumulationSteps },
+      words: `batches of ${trainBatchSize}, the gradients of ${gradientAccumulationSteps} averaged: the same steps, a little slower`,
+    };
+  }
+  if (options.activationsPrecision === 'f32')
+    return { changes: { activationsPrecision: 'f16' }, words: 'activations kept in half precision' };
+  if (options.weightsPrecision === 'f16')
+    return { changes: { weightsPrecision: 'int8' }, words: 'the model’s weights kept in 8 bits' };
+  return null;
+}

@@ -1,0 +1,67 @@
+/** One step of a training: which pictures, timesteps and noise, by (seed, step) alone; then the trainer's step with them. */
+import { defined } from '../core/invariant.ts';
+import { learningRateAt } from '../core/learningRate.ts';
+import type { TrainOptions } from '../core/trainOptions.ts';
+import type { DiffusionModel } from '../models/repository.ts';
+import { buildBatch, predictClean, type DiffusionSettings, type TrainingExample } from '../trainer/batch.ts';
+import { planBatch, type BatchPlan } from '../trainer/batches.ts';
+import type { LoraTrainer } from '../trainer/trainer.ts';
+import type { StripEntry } from '../worker/protocol.ts';
+import type { StripPainter } from './strips.ts';
+import type { RecordEntry } from './trainRecord.ts';
+
+export interface StepParts {
+  readonly model: DiffusionModel;
+  readonly trainer: LoraTrainer;
+  readonly options: TrainOptions;
+  readonly examples: readonly TrainingExample[];
+  readonly imageIds: readonly string[];
+  readonly settings: DiffusionSettings;
+  readonly strips: StripPainter;
+}
+
+export interface TrainedStep {
+  readonly loss: number;
+  readonly learningRate: number;
+  /** False if loss or gradients overflowed: then nothing was changed. */
+  readonly applied: boolean;
+  readonly examples: readonly RecordEntry[];
+  /** Pictures of the step's first batch; to be asked for before the next step. */
+  readonly strip: () => Promise<StripEntry[]>;
+}
+
+/** Trains the step after `globalStep` steps, at `learningRateFactor` times the learning rate of that step. */
+export async function trainStep(
+  { model, trainer, options, examples, imageIds, settings, strips }: StepParts,
+  globalStep: number,
+  learningRateFactor: number,
+): Promise<TrainedStep> {
+  const plan: BatchPlan = {
+    ...options,
+    images: examples.map(() => ({ bucket: 'square', repeats: options.repeats, crops: 1, isClass: false })),
+    numTrainTimesteps: settings.alphasCumprod.length,
+  };
+  const { scalingFactor } = model.vaeConfig;
+  const planned = Array.from({ length: options.gradientAccumulationSteps }, (_, i) => {
+    const number = globalStep * options.gradientAccumulationSteps + i;
+    const entries = planBatch(plan, number);
+    return { entries, batch: buildBatch(entries, examples, { ...options, batch: number, scalingFactor, settings }) };
+  });
+  const learningRate = learningRateAt(options, globalStep) * learningRateFactor;
+  const { loss, applied, exampleLosses, predictions } = await trainer.step(
+    planned.map(({ batch }) => batch),
+    learningRate,
+  );
+  return {
+    loss,
+    learningRate,
+    applied,
+    examples: planned.flatMap(({ entries }, i) =>
+      entries.map(({ image, timestep }, j) => ({ image, timestep, loss: exampleLosses[i]![j]! })),
+    ),
+    strip: () => {
+      const { entries, batch } = defined(planned[0]);
+      return strips.paint(entries, imageIds, batch, predictClean(batch, defined(predictions[0]), settings));
+    },
+  };
+}

@@ -1,0 +1,186 @@
+/** The runs of this browser as something to command: begin, go on, branch off, queue, pause, stop. One trains at a time. */
+import { LoratoryError, toPlainError } from '../core/errors.ts';
+import { defined } from '../core/invariant.ts';
+import { GpuOutOfMemoryError } from '../gpu/errors.ts';
+import { cheaper } from '../session/fallback.ts';
+import { RunKeeper, type OnEvent } from '../session/runKeeper.ts';
+import type { DatasetStore } from '../storage/datasetStore.ts';
+import type { QueueStore } from '../storage/queueStore.ts';
+import type { RunStore } from '../storage/runStore.ts';
+import { ActiveRun } from './activeRun.ts';
+import type { GpuSession } from './gpuSession.ts';
+import type { LoraSources } from './loraSources.ts';
+import type { Models } from './models.ts';
+import type { BranchRequest, ListedRun, StoredRun, TrainRequest } from './protocol.ts';
+import type { RunChannel } from './runChannel.ts';
+import type { RunLock } from './runLock.ts';
+
+/** A command for a run was given while none is running. */
+export class NoRunningTrainingError extends LoratoryError {
+  readonly code = 'no-running-training';
+
+  constructor() {
+    super('No training is running.', 'Press Start training first.');
+  }
+}
+
+/** A run that was stored by a version that did not keep what it was asked to do. */
+export class RunNotResumableError extends LoratoryError {
+  readonly code = 'run-not-resumable';
+
+  constructor(name: string) {
+    super(
+      `“${name}” cannot be gone on with: it was stored by an older version, which did not keep what that needs.`,
+      'Start a new run with its settings.',
+      { name },
+    );
+  }
+}
+
+interface TrainingParts {
+  readonly gpu: GpuSession;
+  readonly models: Models;
+  readonly dataset: DatasetStore;
+  readonly runs: RunStore;
+  readonly queue: QueueStore;
+  readonly lock: RunLock;
+  readonly channel: RunChannel;
+  readonly sources: LoraSources;
+}
+
+/** Opens a run for training; null if there is none. */
+type OpenRun = (onEvent: OnEvent) => Promise<RunKeeper | null>;
+
+export class TrainingRuns {
+  private active: ActiveRun | null = null;
+
+  constructor(private readonly parts: TrainingParts) {}
+
+  /** Throws {@link NoRunningTrainingError}. */
+  command(act: (run: ActiveRun) => void): null {
+    if (!this.active) throw new NoRunningTrainingError();
+    act(this.active);
+    return null;
+  }
+
+  async list(): Promise<ListedRun[]> {
+    const [runs, busy] = await Promise.all([this.parts.runs.list(), this.parts.lock.busyRuns()]);
+    return runs.map((run): ListedRun => {
+      if (run.id === this.active?.id) return { ...run, state: 'running' };
+      if (busy.has(run.id)) return { ...run, state: 'elsewhere' };
+      if (run.finishedAt === null) return { ...run, state: 'interrupted' };
+      if (run.events?.at(-1)?.kind === 'failed') return { ...run, state: 'failed' };
+      return { ...run, state: run.globalStep < run.options.maxTrainSteps ? 'stopped' : 'finished' };
+    });
+  }
+
+  async start(request: TrainRequest, signal: AbortSignal): Promise<StoredRun> {
+    return this.trainOne(signal, async (onEvent) => {
+      const keeper = await RunKeeper.begin(this.parts.runs, request, onEvent);
+      keeper.log('started', 0, `Started: ${request.images.length} images, ${request.options.maxTrainSteps} steps.`);
+      return keeper;
+    });
+  }
+
+  /** Goes on with a run that was interrupted, stopped or failed. */
+  async continue(runId: string, signal: AbortSignal): Promise<StoredRun> {
+    const { runs } = this.parts;
+    return this.trainOne(signal, async (onEvent) =>
+      RunKeeper.reopen(runs, runId, await this.requestOf(runId), onEvent),
+    );
+  }
+
+  /** Begins a new run at a checkpoint of another. */
+  async branch({ runId, globalStep, name, options }: BranchRequest, signal: AbortSignal): Promise<StoredRun> {
+    const { runs } = this.parts;
+    return this.trainOne(signal, async (onEvent) => {
+      const request = { ...(await this.requestOf(runId)), name, options };
+      return RunKeeper.branch(runs, request, { parent: await runs.get(runId), globalStep, onEvent });
+    });
+  }
+
+  /** Trains the next run of the queue; null if none waits. */
+  async next(signal: AbortSignal): Promise<StoredRun | null> {
+    const { queue, runs } = this.parts;
+    return this.train(signal, async (onEvent) => {
+      const next = await queue.take();
+      if (!next) return null;
+      await this.queueChanged();
+      const keeper = await RunKeeper.begin(runs, next.request, onEvent);
+      keeper.log('started', 0, 'Its turn in the queue had come.');
+      return keeper;
+    });
+  }
+
+  /** Changes the queue; the page and the other tabs hear of it. */
+  async queueChanged(change: () => Promise<void> = async () => {}): Promise<null> {
+    const { channel, queue } = this.parts;
+    await change();
+    channel.queueChanged();
+    channel.emit('runQueue.changed', await queue.list());
+    return null;
+  }
+
+  /** Images that a run may still need: they must not be deleted for good. */
+  async neededImages(): Promise<Set<string>> {
+    const { runs, queue } = this.parts;
+    const unfinished = (await runs.list()).filter((run) => run.globalStep < run.options.maxTrainSteps);
+    const requests = await Promise.all(unfinished.map((run) => runs.request(run.id)));
+    const queued = (await queue.list()).map(({ request }) => request);
+    return new Set([...requests, ...queued].flatMap((request) => request?.images.map(({ id }) => id) ?? []));
+  }
+
+  private async requestOf(runId: string): Promise<TrainRequest> {
+    const { name } = await this.parts.runs.get(runId);
+    const request = await this.parts.runs.request(runId);
+    if (!request) throw new RunNotResumableError(name);
+    return request;
+  }
+
+  private async trainOne(signal: AbortSignal, open: OpenRun): Promise<StoredRun> {
+    return defined(await this.train(signal, open), 'run');
+  }
+
+  private async train(signal: AbortSignal, open: OpenRun): Promise<StoredRun | null> {
+    const { lock, gpu, channel } = this.parts;
+    return lock.whileTraining(() =>
+      gpu.train(async () => {
+        signal.throwIfAborted();
+        const keeper = await open((runId, event) => channel.emit('train.event', { runId, event }));
+        return keeper && lock.whileTouching(keeper.run.id, () => this.trainKept(keeper, signal));
+      }),
+    );
+  }
+
+  private async trainKept(keeper: RunKeeper, signal: AbortSignal): Promise<StoredRun> {
+    const { gpu, channel } = this.parts;
+    const { id, name, losses, options } = keeper.run;
+    channel.begin({ runId: id, name, maxTrainSteps: options.maxTrainSteps, losses });
+    try {
+      for (;;) {
+        const run = new ActiveRun(keeper, { ...this.parts, emit: (type, payload) => channel.emit(type, payload) });
+        this.active = run;
+        const stop = (): void => run.stop();
+        signal.addEventListener('abort', stop);
+        try {
+          return await run.train();
+        } catch (error) {
+          const fallback = error instanceof GpuOutOfMemoryError ? cheaper(keeper.request.options) : null;
+          if (!fallback || signal.aborted) throw await run.fail(error);
+          keeper.log(
+            'fell-back',
+            keeper.run.globalStep,
+            `${toPlainError(error).message} Going on with ${fallback.words}.`,
+          );
+          await keeper.change(fallback.changes);
+          await gpu.reopen();
+        } finally {
+          signal.removeEventListener('abort', stop);
+          this.active = null;
+        }
+      }
+    } finally {
+      channel.end();
+    }
+  }
+}
