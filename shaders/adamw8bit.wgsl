@@ -62,7 +62,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
   let scale_m = largest_m[0];
   let scale_v = largest_v[0];
   codes_m[index] = nearest(select(0.0, m / scale_m, scale_m > 0.0), 0u);
-  codes_v[index] = nearest(select(0.0, v / scale_v, scale_v > 0.0), 256u);
+  // A v above 0 never becomes 0: m would be divided by epsilon alone.
+  codes_v[index] = max(nearest(select(0.0, v / scale_v, scale_v > 0.0), 256u), select(0u, 1u, v > 0.0));
   workgroupBarrier();
   if (live && index < 64u) {
     let at = 4u * index;

@@ -1,46 +1,42 @@
 /** `loratory train`: a folder of pictures in, a LoRA file out. */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { Command, Option } from 'commander';
 import { encodePng } from '../formats/png.ts';
 import { adapterFile } from '../export/runFile.ts';
 import { trainingFactsOf } from '../export/trainingFacts.ts';
-import { type PresetKind, presetNameFor, presets } from '../core/presets.ts';
+import { type PresetName, presetNameFor, presets } from '../core/presets.ts';
+import { readPromptLines, samplePromptsOf } from '../core/promptLines.ts';
+import { readKohyaConfig } from '../formats/kohya/readConfig.ts';
+import { FileNotFoundError } from './nodeFiles.ts';
 import { TrainControl } from '../session/control.ts';
 import { trainLora } from '../session/training.ts';
-import { defaultTrainOptions, type TrainOptions } from '../core/trainOptions.ts';
+import { defaultOptimizer, optimizerDefaults, type TrainOptions } from '../core/trainOptions.ts';
 import { runCommand } from './exit.ts';
 import { imageGrid } from './grid.ts';
 import { openNodeGpu } from './nodeGpu.ts';
 import { imageSizeOf, modelHelp, openModel } from './openModel.ts';
-import { real, repeated, whole } from './options.ts';
+import { repeated } from './options.ts';
+import { addTrainFlags, trainOptionsOf } from './trainFlags.ts';
 import { formatDuration, Progress } from './progress.ts';
 import { openTrainingFolder } from './trainingFolder.ts';
+
+const presetChoices = ['style', 'character', 'kohya', 'diffusers', 'oneTrainer'] as const;
 
 interface TrainFlags {
   readonly model: string;
   readonly images: string;
   readonly out: string;
-  readonly preset: PresetKind;
-  readonly resolution?: number;
-  readonly rank?: number;
-  readonly alpha?: number;
-  readonly lr?: number;
-  readonly steps?: number;
-  readonly batch?: number;
-  readonly seed?: number;
-  readonly flip?: number;
-  readonly trigger: string;
+  readonly preset: (typeof presetChoices)[number];
+  readonly config: string[];
+  readonly trigger?: string;
   readonly prompt: string[];
-  readonly sampleEvery: number;
-  readonly sampleSteps: number;
-  readonly sampleGuidance: number;
   readonly samples?: string;
   readonly losses?: string;
 }
 
 export function trainCommand(): Command {
-  return new Command('train')
+  const command = new Command('train')
     .description('Trains a LoRA on a folder of pictures; captions are read from .txt files beside them.')
     .requiredOption('--model <dir>', modelHelp)
     .requiredOption('--images <dir>', 'folder of pictures with captions in .txt files of the same name')
@@ -48,55 +44,84 @@ export function trainCommand(): Command {
     .addOption(
       new Option(
         '--preset <name>',
-        'defaults for rank, alpha, steps and so on; the demo model has its own of each name',
+        'defaults for rank, alpha, steps and so on; the demo model has its own style and character',
       )
-        .choices(['style', 'character'])
+        .choices(presetChoices)
         .default('style'),
     )
-    .option('--resolution <px>', 'side of the square that pictures are cropped to; as the model, if not given', whole)
-    .option('--rank <n>', 'rank of the LoRA', whole)
-    .option('--alpha <n>', 'strength is alpha / rank', real)
-    .option('--lr <n>', 'learning rate', real)
-    .option('--steps <n>', 'training steps', whole)
-    .option('--batch <n>', 'pictures a step, 1 to 8', whole)
-    .option('--seed <n>', 'seed of everything that is drawn at random', whole)
-    .option('--flip <p>', 'chance of mirroring a picture, 0 to 1', real)
-    .option('--trigger <word>', 'a word put in front of every caption', '')
-    .option('--prompt <text>', 'a prompt to draw samples of (may be repeated)', repeated, [])
-    .option('--sample-every <n>', 'draw samples every so many steps; 0: never', whole, 0)
-    .option('--sample-steps <n>', 'denoising steps of a sample', whole, 20)
-    .option('--sample-guidance <n>', 'guidance scale of a sample', real, 7.5)
+    .option(
+      '--config <file>',
+      'a config, dataset or prompt file of kohya’s trainers in place of a preset (may be repeated)',
+      repeated,
+      [],
+    )
+    .option('--trigger <word>', 'a word put in front of every caption')
+    .option(
+      '--prompt <text>',
+      'a prompt to draw samples of, with --n, --w, --h, --d, --l and --s as kohya has them (may be repeated)',
+      repeated,
+      [],
+    )
     .option('--samples <dir>', 'folder for sample grids, one PNG a time')
-    .option('--losses <file>', 'write the loss of every step as JSON')
-    .action((flags: TrainFlags) => runCommand(() => train(flags)));
+    .option('--losses <file>', 'write the loss of every step as JSON');
+  return addTrainFlags(command).action((flags: TrainFlags) => runCommand(() => train(flags)));
+}
+
+/** What the flags say, over a config file or a preset, over the defaults that suit the model and the optimizer. */
+async function readOptions(
+  flags: TrainFlags,
+  imageSize: number,
+  say: (text: string) => void,
+): Promise<{ readonly options: TrainOptions; readonly triggerWord: string }> {
+  const config = flags.config.length === 0 ? null : readKohyaConfig(await Promise.all(flags.config.map(namedText)));
+  for (const { argument, kind, why } of config?.notes ?? []) {
+    if (kind !== 'passed over') say(argument === '' ? why : `${argument}: ${why}`);
+  }
+  const base = config?.options ?? { ...presets[presetFor(flags)], resolution: imageSize, sampleEvery: 0 };
+  const given: Readonly<Record<string, unknown>> = { ...flags };
+  const { name } = trainOptionsOf(given, base).optimizer;
+  const isOther = name !== base.optimizer.name;
+  const options = trainOptionsOf(given, {
+    ...base,
+    // Rates and decays suit one optimizer only.
+    ...(isOther ? { optimizer: defaultOptimizer(name) } : {}),
+    ...(isOther && name !== 'adamw8bit' ? { learningRate: optimizerDefaults[name].learningRate } : {}),
+  });
+  const read = readPromptLines(flags.prompt.join('\n'));
+  const { prompts, problems } = samplePromptsOf(read.lines, options.seed);
+  for (const problem of [...read.problems, ...problems]) say(problem);
+  return {
+    options: {
+      ...options,
+      sampleEvery: flags.samples ? options.sampleEvery : 0,
+      samplePrompts: flags.prompt.length > 0 ? prompts : options.samplePrompts,
+    },
+    triggerWord: flags.trigger ?? config?.triggerWord ?? '',
+  };
+}
+
+function presetFor({ preset, model }: TrainFlags): PresetName {
+  return preset === 'style' || preset === 'character' ? presetNameFor(model, preset) : preset;
+}
+
+async function namedText(path: string): Promise<{ readonly name: string; readonly text: string }> {
+  try {
+    return { name: basename(path), text: await readFile(path, 'utf8') };
+  } catch {
+    throw new FileNotFoundError(path, 'file');
+  }
 }
 
 async function train(flags: TrainFlags): Promise<number> {
   const model = await openModel(flags.model);
-  const preset = presets[presetNameFor(flags.model, flags.preset)];
-  const seed = flags.seed ?? preset.seed;
-  const options: TrainOptions = {
-    ...defaultTrainOptions,
-    resolution: flags.resolution ?? imageSizeOf(model),
-    rank: flags.rank ?? preset.rank,
-    alpha: flags.alpha ?? preset.alpha,
-    learningRate: flags.lr ?? preset.learningRate,
-    maxTrainSteps: flags.steps ?? preset.maxTrainSteps,
-    trainBatchSize: flags.batch ?? preset.trainBatchSize,
-    seed,
-    flipProbability: flags.flip ?? preset.flipProbability,
-    sampleEvery: flags.samples ? flags.sampleEvery : 0,
-    samplePrompts: flags.prompt.map((prompt, i) => ({ prompt, seed: seed + i })),
-    sampleInferenceSteps: flags.sampleSteps,
-    sampleGuidanceScale: flags.sampleGuidance,
-  };
   const progress = new Progress();
+  const { options, triggerWord } = await readOptions(flags, imageSizeOf(model), (text) => progress.say(text));
   const startedAt = Date.now();
   const { images, refused, uncaptioned } = await openTrainingFolder(flags.images);
   for (const error of refused) progress.say(`Left out: ${error.message} ${error.remedy}`);
   if (uncaptioned.length > 0) {
     progress.say(
-      `No caption for ${uncaptioned.join(', ')}: put the text into a .txt file of the same name. Training goes on with ${flags.trigger ? 'the trigger word alone' : 'an empty caption'}.`,
+      `No caption for ${uncaptioned.join(', ')}: put the text into a .txt file of the same name. Training goes on with ${triggerWord ? 'the trigger word alone' : 'an empty caption'}.`,
     );
   }
   if (flags.samples) await mkdir(flags.samples, { recursive: true });
@@ -124,7 +149,7 @@ async function train(flags: TrainFlags): Promise<number> {
         adapterFile(modules, {
           name,
           modelName: model.name,
-          triggerWord: flags.trigger,
+          triggerWord,
           captions: images.map((image) => image.caption),
           startedAt,
           finishedAt: Date.now(),
@@ -134,7 +159,7 @@ async function train(flags: TrainFlags): Promise<number> {
       );
     };
     let training = false;
-    const result = await trainLora({ model, images, triggerWord: flags.trigger, options }, control, {
+    const result = await trainLora({ model, images, triggerWord, options }, control, {
       onStatus: (phase, detail) => {
         if (phase === 'preparing') progress.say(detail);
         if (phase === 'training' && !training) {

@@ -70,7 +70,7 @@ async function run(setup: Setup, from: number, to: number): Promise<void> {
   for (let i = from; i < to; i++) await setup.trainer.step([batchOf(i, 1)], 1e-2);
 }
 
-const optimizers: OptimizerName[] = ['adamw', 'adamw8bit', 'lion'];
+const optimizers: OptimizerName[] = ['adamw', 'adamw8bit', 'lion', 'prodigy', 'adafactor'];
 
 describe.each(optimizers)('%s', (name) => {
   test('restored, goes on with the same bytes', async () => {

@@ -40,6 +40,8 @@ export { gradientNorm } from './kernels/gradientNorm.ts';
 export { averageWeights } from './kernels/averageWeights.ts';
 export { adamwStep } from './kernels/adamw.ts';
 export { adamw8bitStep, createAdamW8bitState } from './kernels/adamw8bit.ts';
+export { adafactorStep, createAdafactorState, type PageMatrix } from './kernels/adafactor.ts';
+export { createProdigyState, prodigyStep } from './kernels/prodigy.ts';
 export { lionStep } from './kernels/lion.ts';
 export { groupNorm } from './kernels/groupNorm.ts';
 export { groupNormGiven, groupNormStatistics } from './kernels/groupNormBands.ts';

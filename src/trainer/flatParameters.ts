@@ -3,7 +3,16 @@
  * truth; the parameters in the model are copies, written after every step. Copies cost no dispatch.
  */
 import { defined, invariant } from '../core/invariant.ts';
-import { add, clearValues, copyValues, pageBlock, tensor, type ParameterPage, type Tensor } from '../gpu/ops.ts';
+import {
+  add,
+  clearValues,
+  copyValues,
+  pageBlock,
+  tensor,
+  type PageMatrix,
+  type ParameterPage,
+  type Tensor,
+} from '../gpu/ops.ts';
 
 /** A page of the largest state (4 floats a value) stays within 64 MiB, which every device can bind. */
 const pageSize = 2 ** 22;
@@ -14,18 +23,10 @@ interface Slot {
   readonly offset: number;
 }
 
-/** A parameter as a matrix within its page: optimizers that know rows and columns need it. */
-export interface MatrixInPage {
-  readonly offset: number;
-  readonly rows: number;
-  readonly columns: number;
-  readonly factor: number;
-}
-
 export class FlatParameters {
   private readonly mutablePages: readonly { values: Tensor; gradients: Tensor; factors: Tensor }[];
-  /** By page; vectors have one column. */
-  readonly matrices: readonly (readonly MatrixInPage[])[];
+  /** The parameters as matrices, by page: for optimizers that know rows and columns. Vectors have one column. */
+  readonly matrices: readonly (readonly PageMatrix[])[];
   /** Where a batch's gradients lie before they are added; made when they first have to be. */
   private scratch: readonly Tensor[] | null = null;
   private readonly slots: readonly Slot[];
@@ -35,7 +36,7 @@ export class FlatParameters {
     invariant(parameters.length === factors.length, 'FlatParameters: one factor a parameter');
     const sizes: number[] = [0];
     const pageFactors: number[][] = [[]];
-    const matrices: MatrixInPage[][] = [[]];
+    const matrices: PageMatrix[][] = [[]];
     this.slots = parameters.map((parameter, i) => {
       const blocks = Math.ceil(parameter.size / pageBlock);
       const factor = factors[i]!;

@@ -63,6 +63,18 @@ test.each([1, 5])('the GPU equals the CPU reference over %d blocks; both stay ne
   expect(mean((i) => Math.abs(cpu[i]! - noise(blocks * pageBlock, 1)[i]!))).toBeGreaterThan(5e-3);
 });
 
+test('a value that stops moving is not flung away: its mean square stays above 0', async () => {
+  await setBackend('webgpu');
+  const gradients = new Float32Array(pageBlock).fill(1);
+  gradients[7] = 1e-5;
+  const page = withGradients({ ...makePage(1, 1), values: tensor(new Float32Array(pageBlock)) }, gradients);
+  const state = createAdamW8bitState(page);
+  adamw8bitStep(page, state, reportOf(1), optionsAt(1));
+  gradients[7] = 0;
+  adamw8bitStep(withGradients(page, gradients), state, reportOf(1), optionsAt(2));
+  expect(Math.abs((await valuesOf(page.values))[7]!)).toBeLessThan(0.03);
+});
+
 test('padding stays zero; a step that is not applied changes nothing', async () => {
   await setBackend('webgpu');
   const page = { ...makePage(1, 1), values: tensor(new Float32Array(pageBlock)) };

@@ -1,7 +1,7 @@
 /**
  * AdamW with moments in 8 bits (Dettmers et al. 2021, "8-bit Optimizers via Block-wise Quantization"), as bitsandbytes' AdamW8bit: blocks
  * of 256 values with their largest as the scale, and codes that are dense near zero (`create_dynamic_map`). Unlike there, small
- * parameters are kept in 8 bits too: a LoRA has few others. A quarter of AdamW's state.
+ * parameters are kept in 8 bits too (a LoRA has few others), and a mean square above 0 keeps a code above 0. A quarter of AdamW's state.
  */
 import shader from '../../../shaders/adamw8bit.wgsl?raw';
 import { tensor } from '@tensorflow/tfjs-core';
@@ -86,7 +86,9 @@ const run = defineKernel<Readonly<Record<Names, TensorInfo>>, { readonly blocks:
       (['m', 'v'] as const).forEach((moment, which) => {
         const largest = block[moment].reduce((most, value) => Math.max(most, Math.abs(value)), 0);
         block[moment].forEach((value, k) => {
-          codes[4 * at + 256 * which + k] = nearest(largest > 0 ? Math.fround(value / largest) : 0, which * 256);
+          const code = nearest(largest > 0 ? Math.fround(value / largest) : 0, which * 256);
+          // A v above 0 never becomes 0: m would be divided by epsilon alone.
+          codes[4 * at + 256 * which + k] = which === 1 && value > 0 ? Math.max(1, code) : code;
         });
         floats[at + 128 + which] = largest;
       });

@@ -1,0 +1,67 @@
+// Plan: which images are held out, and that one is always left; batches are the same every time, whatever else is validated; means by
+// timestep and over all.
+import { expect, test } from 'vitest';
+import { defaultTrainOptions } from '../core/trainOptions.ts';
+import { diffusionSettings, type TrainingExample } from './batch.ts';
+import { chooseHeldOut, validate, validationBatches } from './validation.ts';
+
+const { validation } = defaultTrainOptions;
+const settings = diffusionSettings(defaultTrainOptions, { num_train_timesteps: 500 });
+
+function example(value: number): TrainingExample {
+  const moments = { mean: new Float32Array(8).fill(value), logvar: new Float32Array(8) };
+  return {
+    latents: { height: 1, width: 2, channels: 4, plain: moments, flipped: null },
+    embedding: { tokens: 1, width: 2, values: Float32Array.of(value, value) },
+  };
+}
+
+test.each([
+  [{ count: 0, split: 0 }, 10, 0],
+  [{ count: 3, split: 0.5 }, 10, 3],
+  [{ count: 0, split: 0.25 }, 10, 3],
+  [{ count: 9, split: 0 }, 4, 3],
+  [{ count: 1, split: 0 }, 1, 0],
+])('%j of %d images holds out %d', (choice, images, expected) => {
+  const held = chooseHeldOut({ ...validation, ...choice }, images);
+  expect(new Set(held).size).toBe(expected);
+  expect(held).toEqual(held.toSorted((a, b) => a - b));
+  expect(held.every((i) => i >= 0 && i < images)).toBe(true);
+  expect(chooseHeldOut({ ...validation, ...choice }, images)).toEqual(held);
+});
+
+test('one batch an image, at timesteps of the model’s schedule, the same every time', () => {
+  const options = { ...validation, timesteps: [100, 999] };
+  const make = (count: number) =>
+    validationBatches([1, 2, 3].slice(0, count).map(example), options, { settings, scalingFactor: 0.5 });
+  const batches = make(3);
+  expect(batches.map(({ timesteps }) => timesteps)).toEqual([
+    [50, 499],
+    [50, 499],
+    [50, 499],
+  ]);
+  expect(batches[1]!.clean).toEqual(new Float32Array(16).fill(1));
+  expect(batches[1]!.context).toEqual(new Float32Array(4).fill(2));
+  expect(batches[1]!.noise).not.toEqual(batches[0]!.noise);
+  expect(make(2)[1]).toEqual(batches[1]);
+});
+
+test('means by timestep and over all', async () => {
+  const batches = validationBatches(
+    [example(1), example(2)],
+    { ...validation, timesteps: [0, 500] },
+    { settings, scalingFactor: 1 },
+  );
+  const losses = [
+    [1, 2],
+    [3, 6],
+  ];
+  let at = 0;
+  expect(await validate(batches, async () => losses[at++]!)).toEqual({
+    loss: 3,
+    byTimestep: [
+      { timestep: 0, loss: 2 },
+      { timestep: 250, loss: 4 },
+    ],
+  });
+});
