@@ -14,11 +14,15 @@ export async function composeGrid(
   if (!context) throw new Error('OffscreenCanvas gave no 2d context');
   context.fillStyle = GRID_STYLE.paper;
   context.fillRect(0, 0, width, height);
+  context.imageSmoothingEnabled = false;
   for (const [i, { left, top, width: w, height: h }] of cells.entries()) {
     const picture = pictures[i];
     if (!picture) continue;
     const bitmap = await createImageBitmap(picture);
-    context.drawImage(bitmap, left + Math.floor((w - bitmap.width) / 2), top + Math.floor((h - bitmap.height) / 2));
+    // Pictures of few pixels are enlarged by whole numbers as far as their cells have room.
+    const factor = Math.max(1, Math.floor(Math.min(w / bitmap.width, h / bitmap.height)));
+    const [wide, high] = [bitmap.width * factor, bitmap.height * factor];
+    context.drawImage(bitmap, left + Math.floor((w - wide) / 2), top + Math.floor((h - high) / 2), wide, high);
     bitmap.close();
   }
   context.fillStyle = GRID_STYLE.ink;

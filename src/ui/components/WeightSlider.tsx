@@ -41,7 +41,7 @@ export function WeightSlider({
         <Slider.Track className="slider-track">
           <Slider.Range className="slider-range" />
         </Slider.Track>
-        <span className="slider-notch" aria-hidden="true" />
+        {max === 2 && min === 0 && <span className="slider-notch" aria-hidden="true" />}
         <Slider.Thumb className="slider-thumb" aria-label={label} data-testid={testId} />
       </Slider.Root>
       <input

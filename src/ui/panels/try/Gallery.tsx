@@ -54,7 +54,7 @@ function Storage({ pictures }: { readonly pictures: readonly GalleryPicture[] })
   return (
     <span className="toolbar-hint">
       {plural(pictures.length, 'picture')}, {formatBytes(bytes)}
-      {storage !== null && ` of ${formatBytes(storage.quotaBytes - storage.usageBytes)} free`}
+      {storage !== null && `; ${formatBytes(storage.quotaBytes - storage.usageBytes)} free`}
     </span>
   );
 }

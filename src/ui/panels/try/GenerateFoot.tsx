@@ -1,4 +1,5 @@
 import { ListPlus, Square, Wand, X } from 'lucide-react';
+import type { ReactNode } from 'react';
 import { formatDuration, formatEta } from '../../../store/format.ts';
 import { type DrawingJob, runningJob } from '../../../store/generate.ts';
 import { generateFormErrors } from '../../../store/generateForm.ts';
@@ -17,7 +18,7 @@ function stateOf({ progress, status }: DrawingJob): string {
   return `${of} ${step} of ${numInferenceSteps}${stage === 'hires' ? ' (refining)' : ''}`;
 }
 
-function Running({ job }: { readonly job: DrawingJob }) {
+function Running({ job, children }: { readonly job: DrawingJob; readonly children: ReactNode }) {
   const elapsed = useElapsed(job.askedAt);
   const cancelled = useStudio((state) => state.jobCancelled);
   const interrupted = useStudio((state) => state.jobInterrupted);
@@ -43,6 +44,7 @@ function Running({ job }: { readonly job: DrawingJob }) {
             <Square size={12} fill="currentColor" aria-hidden="true" /> Stop here
           </button>
         </Hint>
+        {children}
       </div>
     </>
   );
@@ -58,6 +60,7 @@ export function GenerateFoot() {
   const isTraining = useStudio((state) => state.isTraining);
   const pressed = useStudio((state) => state.generatePressed);
   const count = useStudio(({ generateForm: { batchSize, batchCount } }) => Number(batchSize) * Number(batchCount));
+  const disabled = !hasModel || !valid || isTraining;
   return (
     <div className="inspector-foot">
       {!hasModel && <p className="foot-fact warn-text">Choose a model first.</p>}
@@ -67,17 +70,25 @@ export function GenerateFoot() {
         </p>
       )}
       {hasModel && !valid && <p className="foot-fact warn-text">A setting needs another look: it is marked above.</p>}
-      {job !== null && <Running job={job} />}
       <JobQueue />
-      <button
-        type="button"
-        className={job === null ? 'button button-primary button-large button-wide' : 'button button-wide'}
-        disabled={!hasModel || !valid || isTraining}
-        onClick={pressed}
-      >
-        {job === null ? <Wand size={15} aria-hidden="true" /> : <ListPlus size={15} aria-hidden="true" />}
-        {job === null ? `Generate${count > 1 ? ` ${count}` : ''}` : 'Add to the queue'}
-      </button>
+      {job === null ? (
+        <button
+          type="button"
+          className="button button-primary button-large button-wide"
+          disabled={disabled}
+          onClick={pressed}
+        >
+          <Wand size={15} aria-hidden="true" /> Generate{count > 1 ? ` ${count}` : ''}
+        </button>
+      ) : (
+        <Running job={job}>
+          <Hint text="Draw this too when the present one is done">
+            <button type="button" className="button" disabled={disabled} onClick={pressed}>
+              <ListPlus size={15} aria-hidden="true" /> Queue
+            </button>
+          </Hint>
+        </Running>
+      )}
     </div>
   );
 }

@@ -1,5 +1,7 @@
 import { memo } from 'react';
+import type { PlotAxis } from '../../../core/plot.ts';
 import type { Plot, PlotCell } from '../../../store/plot.ts';
+import { axisLabels } from '../../../store/plotAxes.ts';
 import { BlobImage } from '../../components/BlobImage.tsx';
 
 interface CellProps {
@@ -26,28 +28,41 @@ const Cell = memo(function Cell({ cell, index, isNext, onOpen }: CellProps) {
   return <div className={isNext ? 'plot-cell plot-empty plot-next' : 'plot-cell plot-empty'} />;
 });
 
+function titleOf(axis: PlotAxis | undefined): string {
+  return axis === undefined ? '' : axisLabels[axis.kind].replace(/:.*/, '');
+}
+
+/** One value without a name where there is no axis. */
+function valuesOf(axis: PlotAxis | undefined): readonly string[] {
+  return axis?.values ?? [''];
+}
+
 /** The plot as tables: one for each value of Z, a column for each of X, a row for each of Y. Cells fill as they are drawn. */
 export function PlotGrid({ plot, onOpen }: { readonly plot: Plot; readonly onOpen: (index: number) => void }) {
   const [x, y, z] = plot.axes;
-  const columns = x.labels.length;
+  const { columns } = plot;
   const running = plot.endedAt === null;
   return (
     <div className="plot-scroll" data-testid="plot-grid">
-      {z.labels.map((layer, k) => (
-        <table className="story plot-table" key={k}>
-          {z.title !== '' && (
+      {valuesOf(z).map((layer, k) => (
+        <table
+          className="story plot-table"
+          key={k}
+          style={{ '--columns': Math.max(2, columns) } as React.CSSProperties}
+        >
+          {z !== undefined && (
             <caption>
-              {z.title}: <strong>{layer}</strong>
+              {titleOf(z)}: <strong>{layer}</strong>
             </caption>
           )}
           <thead>
             <tr>
               <th scope="col">
-                <span className="plot-axis">{y.title}</span>
+                <span className="plot-axis">{titleOf(y)}</span>
               </th>
-              {x.labels.map((label, i) => (
+              {valuesOf(x).map((label, i) => (
                 <th key={i} scope="col">
-                  {i === 0 && <span className="plot-axis">{x.title}</span>}
+                  {i === 0 && <span className="plot-axis">{titleOf(x)}</span>}
                   <span className="plot-label" title={label}>
                     {label}
                   </span>
@@ -56,15 +71,15 @@ export function PlotGrid({ plot, onOpen }: { readonly plot: Plot; readonly onOpe
             </tr>
           </thead>
           <tbody>
-            {y.labels.map((label, j) => (
+            {valuesOf(y).map((label, j) => (
               <tr key={j}>
                 <th scope="row">
                   <span className="plot-label" title={label}>
                     {label}
                   </span>
                 </th>
-                {x.labels.map((_, i) => {
-                  const index = (k * y.labels.length + j) * columns + i;
+                {valuesOf(x).map((_, i) => {
+                  const index = (k * plot.rows + j) * columns + i;
                   return (
                     <td key={i}>
                       <Cell

@@ -2,8 +2,8 @@ import { ArrowLeftRight, Download, Grid3x3, X } from 'lucide-react';
 import { useState } from 'react';
 import { useShallow } from 'zustand/react/shallow';
 import { formatDuration, formatEta, plural } from '../../../store/format.ts';
-import { type AxisName, type Plot, plotEta, planPlot } from '../../../store/plot.ts';
-import { axisHints, type AxisKind, axisLabels } from '../../../store/plotAxes.ts';
+import { type AxisForm, type AxisName, type Plot, plotEta, planOf } from '../../../store/plot.ts';
+import { axisHints, axisLabels } from '../../../store/plotAxes.ts';
 import { loraName } from '../../../store/shelf.ts';
 import { Field, TextField } from '../../components/Field.tsx';
 import { Hint } from '../../components/Info.tsx';
@@ -14,7 +14,7 @@ import { useStudio } from '../../StudioContext.tsx';
 import { PlotGrid } from './PlotGrid.tsx';
 import { toPlainError } from '../../../core/errors.ts';
 
-const kinds = Object.entries(axisLabels) as [AxisKind, string][];
+const kinds = [['none', 'Nothing'], ...Object.entries(axisLabels)] as [AxisForm['kind'], string][];
 
 function Axis({ axis }: { readonly axis: AxisName }) {
   const form = useStudio((state) => state.plotForm[axis]);
@@ -30,9 +30,9 @@ function Axis({ axis }: { readonly axis: AxisName }) {
   });
   const steps = useStudio((state) => (runId === null ? undefined : state.runSteps[runId]));
   const stepsNeeded = useStudio((state) => state.runStepsNeeded);
-  const ofLora = form.kind === 'loraWeight' || form.kind === 'trainingStep';
+  const ofLora = form.kind === 'lora-weight' || form.kind === 'training-step';
   return (
-    <div className="axis">
+    <div className={ofLora && loras.length > 1 ? 'axis axis-lora' : 'axis'}>
       <Field label={`${axis.toUpperCase()} axis`}>
         {(control) => (
           <select
@@ -40,8 +40,8 @@ function Axis({ axis }: { readonly axis: AxisName }) {
             className="select"
             value={form.kind}
             onChange={(event) => {
-              const kind = event.target.value as AxisKind;
-              if (kind === 'trainingStep' && runId !== null) void stepsNeeded(runId);
+              const kind = event.target.value as AxisForm['kind'];
+              if (kind === 'training-step' && runId !== null) void stepsNeeded(runId);
               edited(axis, { kind, values: '' });
             }}
           >
@@ -59,7 +59,7 @@ function Axis({ axis }: { readonly axis: AxisName }) {
           value={form.values}
           placeholder={axisHints[form.kind]}
           hint={
-            form.kind === 'trainingStep' && steps !== undefined && steps.length > 0 ? (
+            form.kind === 'training-step' && steps !== undefined && steps.length > 0 ? (
               <button type="button" className="link" onClick={() => edited(axis, { values: steps.join(', ') })}>
                 Kept: {steps.join(', ')}
               </button>
@@ -94,7 +94,7 @@ function Axis({ axis }: { readonly axis: AxisName }) {
 function useCellCount(): number | string {
   return useStudio((state) => {
     try {
-      return planPlot(state).requests.length;
+      return planOf(state).cells.length;
     } catch (error) {
       const { message, remedy } = toPlainError(error);
       return `${message} ${remedy}`;
@@ -105,13 +105,13 @@ function useCellCount(): number | string {
 function Progress({ plot }: { readonly plot: Plot }) {
   const cancelled = useStudio((state) => state.plotCancelled);
   const elapsed = useElapsed(plot.startedAt);
-  const { at, cells, cancelling } = plot;
+  const { done, cells, cancelling } = plot;
   return (
     <div className="plot-progress">
       <span>
-        Picture {Math.min(at + 1, cells.length)} of {cells.length}
+        Picture {Math.min(done + 1, cells.length)} of {cells.length}
       </span>
-      <ProgressBar label="Drawing the plot" value={at / cells.length} />
+      <ProgressBar label="Drawing the plot" value={done / cells.length} />
       <span className="adding-eta">{formatEta(plotEta(plot, elapsed))}</span>
       <button type="button" className="button button-small" disabled={cancelling} onClick={cancelled}>
         <X size={14} aria-hidden="true" /> {cancelling ? 'Cancelling…' : 'Cancel'}
