@@ -6,6 +6,7 @@ import { createGallerySlice } from './gallery.ts';
 import { createGenerateSlice } from './generate.ts';
 import { createGpuSlice } from './gpu.ts';
 import { createLoraToolsSlice } from './loraTools.ts';
+import { createInterchangeSlice } from './interchange.ts';
 import { createModelSlice } from './model.ts';
 import { createPresetsSlice } from './presets.ts';
 import { createPlotSlice } from './plot.ts';
@@ -32,6 +33,7 @@ export function createStudioStore(client: StudioClient): StudioStore {
       ...createDatasetSlice(context),
       ...createSamplesSlice(context),
       ...createPresetsSlice(context),
+      ...createInterchangeSlice(context),
       ...createTrainingSlice(context),
       ...createRunsSlice(context),
       ...createShelfSlice(context),

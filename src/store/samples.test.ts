@@ -6,7 +6,7 @@ import type { StudioClient } from '../worker/client.ts';
 import type { DatasetImage, ListedModel, Requests } from '../worker/protocol.ts';
 import { createStudioStore } from './createStudioStore.ts';
 import { presetInForm } from './modelDefaults.ts';
-import { runNameOf, samplePromptsOf } from './training.ts';
+import { runNameOf, samplePromptsOf } from './trainRequest.ts';
 
 const index = {
   sets: [

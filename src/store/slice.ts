@@ -6,6 +6,7 @@ import type { GallerySlice } from './gallery.ts';
 import type { GenerateSlice } from './generate.ts';
 import type { GpuSlice } from './gpu.ts';
 import type { LoraToolsSlice } from './loraTools.ts';
+import type { InterchangeSlice } from './interchange.ts';
 import type { ModelSlice } from './model.ts';
 import type { PresetsSlice } from './presets.ts';
 import type { PlotSlice } from './plot.ts';
@@ -26,6 +27,7 @@ export interface StudioState
     SamplesSlice,
     TrainingSlice,
     PresetsSlice,
+    InterchangeSlice,
     RunsSlice,
     ShelfSlice,
     GenerateSlice,

@@ -16,7 +16,7 @@ import type {
 } from '../worker/protocol.ts';
 import { createStudioStore } from './createStudioStore.ts';
 import { initialTrainForm, readTrainForm } from './trainForm.ts';
-import { runNameOf, samplePromptsOf, trainObstacles } from './training.ts';
+import { runNameOf, samplePromptsOf, trainObstacles } from './trainRequest.ts';
 
 type Answers = {
   [T in RequestType]?: (payload: Requests[T][0], options?: RequestOptions) => Requests[T][1] | Promise<Requests[T][1]>;

@@ -4,7 +4,7 @@ import { sizesInUse } from './modelDefaults.ts';
 import { type ListedPreset, presetInUse } from './presets.ts';
 import type { StudioState } from './slice.ts';
 import { changedFields, readableOptions, readTrainForm, type TrainField, type TrainFormErrors } from './trainForm.ts';
-import { samplePromptsOf, trainFormContext } from './training.ts';
+import { samplePromptsOf, trainFormContext } from './trainRequest.ts';
 
 /** `compute`, remembered for as long as `inputs` are the same things. */
 function remembered<T>(

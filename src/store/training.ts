@@ -1,21 +1,14 @@
 /** The Train panel: its settings, the run in progress and what it says every step. */
 import { type PlainError, toPlainError } from '../core/errors.ts';
+import { completeTrainOptions } from '../core/trainOptionsJson.ts';
 import { isAborted } from '../worker/client.ts';
 import type { SamplePrompt, TrainStatus, TrainStep } from '../worker/protocol.ts';
-import { suggestSamplePrompts } from './caption.ts';
 import { createFrameBatcher } from './frameBatcher.ts';
-import { sizesInUse } from './modelDefaults.ts';
 import { recall, recallForm, remember } from './persisted.ts';
 import { withSampleRow } from './runs.ts';
-import { reportError, type SliceContext, type StudioState } from './slice.ts';
-import {
-  consequences,
-  initialTrainForm,
-  readTrainForm,
-  type TrainField,
-  type TrainForm,
-  type TrainFormContext,
-} from './trainForm.ts';
+import { reportError, type SliceContext } from './slice.ts';
+import { consequences, initialTrainForm, type TrainField, type TrainForm } from './trainForm.ts';
+import { trainRequestOf } from './trainRequest.ts';
 
 export type TrainCommand = 'pause' | 'resume' | 'stop' | 'sampleNow';
 
@@ -48,51 +41,11 @@ export interface TrainingSlice {
   readonly trainCommandPressed: (command: TrainCommand) => Promise<void>;
 }
 
-/** The prompts in force: edited ones, or suggestions from trigger word and captions. */
-export function samplePromptsOf(state: StudioState): readonly SamplePrompt[] {
-  if (state.editedPrompts !== null) return state.editedPrompts;
-  const seed = Number(state.trainForm.seed);
-  const captions = state.images.map(({ caption }) => caption);
-  return suggestSamplePrompts(state.triggerWord, captions, Number.isInteger(seed) && seed >= 0 ? seed : 42);
-}
-
-/** What the form is checked against: the model in use and the number of images. */
-export function trainFormContext(state: Pick<StudioState, 'models' | 'selectedModelId' | 'images'>): TrainFormContext {
-  return { ...sizesInUse(state), imageCount: state.images.length };
-}
-
-/** The name in force: the edited one, or the trigger word with a number that no run has yet. */
-export function runNameOf(state: Pick<StudioState, 'editedRunName' | 'triggerWord' | 'runs'>): string {
-  if (state.editedRunName !== null) return state.editedRunName;
-  const base = state.triggerWord.trim() === '' ? 'My LoRA' : state.triggerWord.trim();
-  const taken = new Set(state.runs.map(({ name }) => name));
-  let name = base;
-  for (let n = 2; taken.has(name); n++) name = `${base} ${n}`;
-  return name;
-}
-
-/** What still stands between the person and Start, one sentence each; empty if nothing does. */
-export function trainObstacles(state: StudioState): string[] {
-  const obstacles: string[] = [];
-  if (state.gpu.status === 'unavailable') obstacles.push('Training needs a browser with WebGPU.');
-  if (state.selectedModelId === null) obstacles.push('Choose a model first.');
-  if (state.adding !== null || state.sampleSetLoading !== null) obstacles.push('The images are still being read.');
-  else if (state.images.length === 0) obstacles.push('Add at least one image.');
-  if (runNameOf(state).trim() === '') obstacles.push('Give the run a name.');
-  const { options } = readTrainForm(state.trainForm, samplePromptsOf(state), trainFormContext(state));
-  if (options === null) obstacles.push('Correct the settings marked in red.');
-  return obstacles;
-}
-
 /** The prompts that were edited at an earlier visit; null if there are none, or they cannot be read. */
 function recallPrompts(): SamplePrompt[] | null {
   try {
     const stored = JSON.parse(recall('samplePrompts') ?? 'null') as unknown;
-    if (!Array.isArray(stored)) return null;
-    return (stored as Partial<SamplePrompt>[]).map(({ prompt, seed }) => ({
-      prompt: prompt ?? '',
-      seed: Number.isInteger(seed) ? Number(seed) : 42,
-    }));
+    return Array.isArray(stored) ? [...completeTrainOptions({ samplePrompts: stored }).samplePrompts] : null;
   } catch {
     return null;
   }
@@ -151,9 +104,8 @@ export function createTrainingSlice(context: SliceContext): TrainingSlice {
     runNameEdited: (editedRunName) => set({ editedRunName }),
     trainPressed: async () => {
       const state = get();
-      const { options } = readTrainForm(state.trainForm, samplePromptsOf(state), trainFormContext(state));
-      if (state.isTraining || state.selectedModelId === null || options === null || trainObstacles(state).length > 0)
-        return;
+      const request = trainRequestOf(state);
+      if (state.isTraining || request === null) return;
       set({
         isTraining: true,
         liveRunId: null,
@@ -165,20 +117,7 @@ export function createTrainingSlice(context: SliceContext): TrainingSlice {
         trainCommand: null,
       });
       try {
-        const run = await client.request('train.start', {
-          modelId: state.selectedModelId,
-          name: runNameOf(state).trim(),
-          triggerWord: state.triggerWord.trim(),
-          images: state.images.map(({ id, caption, repeats, crop, heldOut }) => ({
-            id,
-            caption,
-            repeats,
-            crop,
-            heldOut,
-          })),
-          background: state.background,
-          options,
-        });
+        const run = await client.request('train.start', request);
         batcher.flush();
         set({ liveRunId: run.id, selectedRunId: run.id, editedRunName: null });
         get().toastShown({

@@ -13,12 +13,20 @@ import { ModelRoom } from './panels/ModelRoom.tsx';
 import { TopBar } from './panels/TopBar.tsx';
 import { TrainRoom } from './panels/TrainRoom.tsx';
 import { TryRoom } from './panels/try/TryRoom.tsx';
+import { ImportDialog } from './settings/ImportDialog.tsx';
 import { StudioProvider, useStudio } from './StudioContext.tsx';
 
 export function App({ store }: { readonly store: StudioStore }) {
   useEffect(() => {
-    void store.getState().studioOpened();
-    const followAddress = (): void => store.getState().roomOpened(roomFromHash(location.hash));
+    // The address may carry a recipe: it is read when it is known what is here.
+    void store
+      .getState()
+      .studioOpened()
+      .then(() => store.getState().addressRead());
+    const followAddress = (): void => {
+      if (location.hash.startsWith('#recipe=')) void store.getState().addressRead();
+      else store.getState().roomOpened(roomFromHash(location.hash));
+    };
     addEventListener('hashchange', followAddress);
     return () => removeEventListener('hashchange', followAddress);
   }, [store]);
@@ -58,6 +66,7 @@ function Studio() {
       <Tabs.Content className="room" value="export">
         <ExportRoom />
       </Tabs.Content>
+      <ImportDialog />
       <Announcer />
     </Tabs.Root>
   );

@@ -9,12 +9,15 @@ import type { CropChoice } from '../core/buckets.ts';
 import type { PlainError } from '../core/errors.ts';
 import type { RgbImage } from '../core/image.ts';
 import type { SamplePrompt, TrainOptions } from '../core/trainOptions.ts';
+import type { KohyaImport } from '../formats/kohya/readConfig.ts';
+import type { NamedText } from '../formats/kohya/toml.ts';
+import type { Recipe } from '../formats/recipe.ts';
 import type { TokenCount } from '../prompts/countTokens.ts';
 import type { GenerateEvents, GenerateRequests } from './generateProtocol.ts';
 import type { LoraToolEvents, LoraToolRequests } from './loraToolsProtocol.ts';
 import type { PictureRequests } from './picturesProtocol.ts';
 
-export type { RgbImage, SamplePrompt, TokenCount, TrainOptions };
+export type { KohyaImport, Recipe, RgbImage, SamplePrompt, TokenCount, TrainOptions };
 export type * from './generateProtocol.ts';
 export type * from './loraToolsProtocol.ts';
 export type * from './picturesProtocol.ts';
@@ -298,6 +301,28 @@ export interface ExportResult {
   readonly blob: Blob;
 }
 
+/** A stored run, or one as the form has it. */
+export type RunSource = { readonly runId: string } | { readonly request: TrainRequest };
+
+/** A recipe in all of its forms. */
+export interface RecipeText {
+  readonly recipe: Recipe;
+  readonly json: string;
+  /** What stands behind the `#` of a link to it. */
+  readonly fragment: string;
+}
+
+/** A recipe that was read, and what of it is here. */
+export interface RecipeOffer {
+  readonly recipe: Recipe;
+  /** What was left out or filled in, a sentence each. */
+  readonly notes: readonly string[];
+  /** For each of the recipe's images: the image of the dataset with the same contents, null if there is none. */
+  readonly images: readonly { readonly id: string | null; readonly lacksMask: boolean }[];
+  /** `different`: a model of that id with other weights. */
+  readonly model: 'present' | 'different' | 'absent';
+}
+
 export interface StorageInfo {
   readonly usageBytes: number;
   readonly quotaBytes: number;
@@ -351,6 +376,15 @@ export interface Requests extends GenerateRequests, LoraToolRequests, PictureReq
   /** Undo of `runs.delete`, as long as the page is open. */
   'runs.restore': [{ readonly runId: string }, null];
   'runs.export': [{ readonly runId: string }, ExportResult];
+  'recipe.write': [RunSource, RecipeText];
+  /** `text`: a recipe's JSON, or a link to it. */
+  'recipe.read': [{ readonly text: string }, RecipeOffer];
+  /** Config, dataset and prompt files of a kohya training. */
+  'kohya.read': [{ readonly files: readonly NamedText[] }, KohyaImport];
+  /** A zip of such files. */
+  'kohya.export': [RunSource, ExportResult];
+  /** A zip that trains on another machine; sends `export.progress`. */
+  'job.export': [RunSource, ExportResult];
   /** Null while the model's files are not stored here. */
   'prompt.count': [PromptCountRequest, TokenCount | null];
 }
@@ -361,6 +395,8 @@ export type RequestType = keyof Requests;
 export interface Events extends GenerateEvents, LoraToolEvents {
   'download.progress': DownloadProgress;
   'dataset.progress': { readonly done: number; readonly total: number };
+  /** Bytes. */
+  'export.progress': { readonly done: number; readonly total: number };
   'train.status': TrainStatus;
   'train.step': TrainStep;
   'train.sample': SampleRow;

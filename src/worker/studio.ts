@@ -11,6 +11,7 @@ import { createDatasetHandlers } from './datasetHandlers.ts';
 import { safeFileName } from './fileNames.ts';
 import { generationHandlers } from './generation.ts';
 import { GpuSession } from './gpuSession.ts';
+import { interchangeHandlers } from './interchange.ts';
 import { Library } from './library.ts';
 import { loraToolHandlers } from './loraTools.ts';
 import { Models } from './models.ts';
@@ -101,6 +102,7 @@ export function createHandlers(emit: <T extends EventType>(type: T, payload: Eve
         blob: new Blob([await runs.adapter(runId)], { type: 'application/octet-stream' }),
       };
     },
+    ...interchangeHandlers({ models: modelStore, dataset, runs }),
     'prompt.count': (request) => prompts.count(request),
     'runs.steps': ({ runId }) => runs.steps(runId),
     ...library.handlers(),

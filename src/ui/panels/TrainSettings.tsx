@@ -1,13 +1,15 @@
 import { sizesInUse } from '../../store/modelDefaults.ts';
 import { ruleOfField } from '../../store/trainForm.ts';
-import { runNameOf } from '../../store/training.ts';
+import { runNameOf } from '../../store/trainRequest.ts';
 import { TextField } from '../components/Field.tsx';
 import { Info } from '../components/Info.tsx';
+import { JobProgress } from '../settings/JobProgress.tsx';
 import { Presets } from '../settings/Presets.tsx';
 import { RateChart } from '../settings/RateChart.tsx';
 import { SamplePrompts } from '../settings/SamplePrompts.tsx';
 import { SettingField } from '../settings/SettingField.tsx';
 import { SettingsGroups } from '../settings/SettingsGroups.tsx';
+import { ShareMenu } from '../settings/ShareMenu.tsx';
 import { StartFoot } from '../settings/StartFoot.tsx';
 import { useStudio } from '../StudioContext.tsx';
 
@@ -31,7 +33,10 @@ export function TrainSettings() {
     <aside className="inspector" aria-label="Training settings">
       <div className="inspector-scroll">
         <section className="group">
-          <h2>What to learn</h2>
+          <div className="group-head">
+            <h2>What to learn</h2>
+            <ShareMenu />
+          </div>
           <Presets />
           <TextField label="Name" value={name} disabled={isTraining} onChange={runNameEdited} />
           <div className="pair">
@@ -50,6 +55,7 @@ export function TrainSettings() {
         </section>
         <SettingsGroups />
       </div>
+      <JobProgress />
       <StartFoot />
     </aside>
   );

@@ -49,9 +49,11 @@ function PresetCards({ presets }: { readonly presets: readonly ListedPreset[] })
 function MenuItem({ preset }: { readonly preset: ListedPreset }) {
   const chosen = useStudio((state) => state.presetChosen);
   return (
-    <DropdownMenu.Item className="menu-item menu-item-tall" onSelect={() => chosen(preset.id)}>
-      <strong>{preset.name}</strong>
-      <span>{preset.about}</span>
+    <DropdownMenu.Item className="menu-item" onSelect={() => chosen(preset.id)}>
+      <span className="menu-text">
+        <strong>{preset.name}</strong>
+        <small>{preset.about}</small>
+      </span>
     </DropdownMenu.Item>
   );
 }
@@ -69,7 +71,7 @@ function MorePresets({ presets, onSave }: { readonly presets: readonly ListedPre
           More presets <ChevronDown size={13} aria-hidden="true" />
         </DropdownMenu.Trigger>
         <DropdownMenu.Portal>
-          <DropdownMenu.Content className="menu" align="start" sideOffset={4} collisionPadding={12}>
+          <DropdownMenu.Content className="menu menu-told" align="start" sideOffset={4} collisionPadding={12}>
             <DropdownMenu.Label className="menu-label">Other trainers</DropdownMenu.Label>
             {presets
               .filter(({ kind }) => kind === 'trainer')
@@ -82,10 +84,12 @@ function MorePresets({ presets, onSave }: { readonly presets: readonly ListedPre
             ))}
             <DropdownMenu.Separator className="menu-line" />
             <DropdownMenu.Item className="menu-item" onSelect={onSave}>
-              <Download size={14} aria-hidden="true" /> Save these settings as a preset…
+              <Download size={14} aria-hidden="true" />
+              <span className="menu-text">Save these settings as a preset…</span>
             </DropdownMenu.Item>
             <DropdownMenu.Item className="menu-item" onSelect={() => input.current?.click()}>
-              <Upload size={14} aria-hidden="true" /> Import a preset…
+              <Upload size={14} aria-hidden="true" />
+              <span className="menu-text">Import a preset…</span>
             </DropdownMenu.Item>
           </DropdownMenu.Content>
         </DropdownMenu.Portal>

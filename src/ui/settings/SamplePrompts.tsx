@@ -7,7 +7,7 @@ import {
   writePromptLine,
 } from '../../core/promptLines.ts';
 import { errorsInForm } from '../../store/trainSettings.ts';
-import { samplePromptsOf } from '../../store/training.ts';
+import { samplePromptsOf } from '../../store/trainRequest.ts';
 import type { SamplePrompt } from '../../worker/protocol.ts';
 import { useStudio } from '../StudioContext.tsx';
 

@@ -4,6 +4,7 @@ import { labelOf, type TrainField } from '../../store/trainForm.ts';
 import { basePreset, errorsInForm, fieldsChanged, optionsInForm } from '../../store/trainSettings.ts';
 import { Field, TextField } from '../components/Field.tsx';
 import { Hint, Info } from '../components/Info.tsx';
+import { Switch } from '../components/Switch.tsx';
 import { useStudio } from '../StudioContext.tsx';
 import { adviceOn } from './advice.ts';
 import { explanations } from './explanations.ts';
@@ -124,16 +125,8 @@ function SettingSwitch({ label, about, error, aside, hint, checked, disabled, on
   return (
     <div className="field setting-switch">
       <div className="field-head">
-        <label className="switch-label">
-          <input
-            type="checkbox"
-            className="switch"
-            checked={checked}
-            disabled={disabled}
-            onChange={(event) => onChange(event.target.checked)}
-          />
-          {label}
-        </label>
+        <Switch label={label} checked={checked} disabled={disabled} onChange={onChange} />
+        <span>{label}</span>
         <Info text={about} label={label.toLowerCase()} />
         {aside !== undefined && <span className="field-aside">{aside}</span>}
       </div>

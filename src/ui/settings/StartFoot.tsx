@@ -3,7 +3,7 @@ import { useShallow } from 'zustand/react/shallow';
 import { resolveTrainSteps } from '../../core/trainOptions.ts';
 import { plural, shortModelName } from '../../store/format.ts';
 import { examplesOf, optionsInForm } from '../../store/trainSettings.ts';
-import { trainObstacles } from '../../store/training.ts';
+import { imagesToTrain, trainObstacles } from '../../store/trainRequest.ts';
 import { useStudio } from '../StudioContext.tsx';
 
 /** What stands between the person and the start, or what is going to happen; and the button. */
@@ -11,7 +11,9 @@ export function StartFoot() {
   const isTraining = useStudio((state) => state.isTraining);
   const obstacles = useStudio(useShallow(trainObstacles));
   const modelId = useStudio((state) => state.selectedModelId);
-  const imageCount = useStudio((state) => state.images.length);
+  const imageCount = useStudio((state) => imagesToTrain(state).length);
+  const isReplay = useStudio((state) => state.replayIds !== null);
+  const allImagesChosen = useStudio((state) => state.allImagesChosen);
   const steps = useStudio((state) => resolveTrainSteps(optionsInForm(state), examplesOf(state)).maxTrainSteps);
   const trainPressed = useStudio((state) => state.trainPressed);
   return (
@@ -25,6 +27,14 @@ export function StartFoot() {
           </span>
         )}
       </p>
+      {isReplay && !isTraining && (
+        <p className="replay">
+          <span>The {plural(imageCount, 'image')} of the recipe, in its order.</span>
+          <button type="button" className="link" onClick={allImagesChosen}>
+            Use all images
+          </button>
+        </p>
+      )}
       <button
         type="button"
         className="button button-primary button-large button-wide"
