@@ -139,8 +139,8 @@ test('settings travel in pictures; gallery, comparison and plot', async ({ page 
     await (await download).saveAs(saved);
     const { width, height } = await sizeOf(saved);
     // Two columns and two rows of pictures, three times enlarged, with labels beside and above them.
-    expect(width).toBeGreaterThan(2 * 192 + 100);
-    expect(height).toBeGreaterThan(2 * 192 + 50);
+    expect(width).toBeGreaterThan(2 * 192 + 40);
+    expect(height).toBeGreaterThan(2 * 192 + 30);
   });
 
   expect(complaints).toEqual([]);

@@ -28,8 +28,8 @@ describe('changeWeight', () => {
     [String.raw`\(ca|t\)`, 0.1, String.raw`\((|cat|:1.1)\)`],
     ['(|cat|:0.05)', -0.1, '(|cat|:0)'],
     ['one, |, two', 0.1, 'one, |, two'],
-    ['<lora:st|yle:0.8> x', 0.05, '<lora:st|yle:0.85> x'],
-    ['<lora:st|yle> x', -0.1, '<lora:st|yle:0.9> x'],
+    ['<lora:st|yle:0.8> x', 0.1, '<lora:st|yle:0.85> x'],
+    ['<lora:st|yle> x', -0.1, '<lora:st|yle:0.95> x'],
   ])('%s %f', (text, delta, expected) => {
     expect(shown(changeWeight(marked(text), delta))).toBe(expected);
   });

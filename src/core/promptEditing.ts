@@ -56,10 +56,10 @@ const BODY = /^([\s\S]*?)(?::\s*([+-]?[\d.]+)\s*)?$/;
 
 /**
  * Adds `delta` to the weight of the selection, or of the word at the caret: `cat` becomes `(cat:1.1)`, that becomes `(cat:1.2)`, and at
- * weight 1 the brackets go. In a LoRA tag, it is the tag's weight that changes. The selection stays on the words.
+ * weight 1 the brackets go. In a LoRA tag, it is the tag's weight that changes, by half as much as in A1111. The selection stays on the words.
  */
 export function changeWeight(edited: EditedText, delta: number): EditedText {
-  const tag = changeTagWeight(edited, delta);
+  const tag = changeTagWeight(edited, delta / 2);
   if (tag) return tag;
   const { text, start, end } = focused(edited);
   if (start >= end) return edited;

@@ -15,7 +15,6 @@ interface PromptFieldProps {
 }
 
 const weightStep = 0.1;
-const fineStep = 0.05;
 const shownNames = 7;
 
 interface Completion {
@@ -61,9 +60,7 @@ export function PromptField({ field, label, placeholder, rows, hint }: PromptFie
     const isArrow = event.key === 'ArrowUp' || event.key === 'ArrowDown';
     if (withCommand && isArrow) {
       event.preventDefault();
-      const step =
-        text.slice(0, start).lastIndexOf('<') > text.slice(0, start).lastIndexOf('>') ? fineStep : weightStep;
-      put(changeWeight({ text, start, end }, event.key === 'ArrowUp' ? step : -step));
+      put(changeWeight({ text, start, end }, event.key === 'ArrowUp' ? weightStep : -weightStep));
     } else if (withCommand && event.key === 'Enter') {
       event.preventDefault();
       generatePressed();
