@@ -2,6 +2,7 @@
 import { createStore, type StoreApi } from 'zustand/vanilla';
 import type { StudioClient } from '../worker/client.ts';
 import { createDatasetSlice } from './dataset.ts';
+import { createEmbeddingsSlice } from './embeddings.ts';
 import { createGallerySlice } from './gallery.ts';
 import { createGenerateSlice } from './generate.ts';
 import { createGpuSlice } from './gpu.ts';
@@ -37,6 +38,7 @@ export function createStudioStore(client: StudioClient): StudioStore {
       ...createTrainingSlice(context),
       ...createRunsSlice(context),
       ...createShelfSlice(context),
+      ...createEmbeddingsSlice(context),
       ...createGenerateSlice(context),
       ...createGallerySlice(context),
       ...createRestoreSlice(context),

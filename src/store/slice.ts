@@ -2,6 +2,7 @@
 import { type PlainError, toPlainError } from '../core/errors.ts';
 import type { StudioClient } from '../worker/client.ts';
 import type { DatasetSlice } from './dataset.ts';
+import type { EmbeddingsSlice } from './embeddings.ts';
 import type { GallerySlice } from './gallery.ts';
 import type { GenerateSlice } from './generate.ts';
 import type { GpuSlice } from './gpu.ts';
@@ -30,6 +31,7 @@ export interface StudioState
     InterchangeSlice,
     RunsSlice,
     ShelfSlice,
+    EmbeddingsSlice,
     GenerateSlice,
     GallerySlice,
     RestoreSlice,

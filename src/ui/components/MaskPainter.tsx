@@ -1,6 +1,6 @@
 import { Brush, Contrast, Eraser, Redo2, Trash2, Undo2 } from 'lucide-react';
 import { Slider } from 'radix-ui';
-import { useCallback, useEffect, useRef, useState } from 'react';
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { Hint } from './Info.tsx';
 import { maskBlob, type MaskStroke, paintMask, paintStroke } from './maskStrokes.ts';
 
@@ -44,25 +44,27 @@ export function MaskPainter({ image, width, height, mask, meaning, onChange }: M
     };
   }, [image]);
 
+  // Painted once a stroke; what is being drawn goes on a copy.
+  const painted = useMemo(() => paintMask(width, height, base, strokes), [width, height, base, strokes]);
   const show = useCallback(
     (extra: MaskStroke | null): void => {
       const context = canvas.current?.getContext('2d');
       if (!context) return;
-      const painted = paintMask(width, height, base, strokes);
-      const paintedContext = painted.getContext('2d');
-      if (extra !== null && paintedContext) paintStroke(paintedContext, extra, '#fff');
-      if (paintedContext) {
-        paintedContext.globalCompositeOperation = 'source-in';
-        paintedContext.fillStyle = overlay;
-        paintedContext.fillRect(0, 0, width, height);
-      }
+      const tinted = new OffscreenCanvas(width, height);
+      const tint = tinted.getContext('2d');
+      if (!tint) return;
+      tint.drawImage(painted, 0, 0);
+      if (extra !== null) paintStroke(tint, extra, '#fff');
+      tint.globalCompositeOperation = 'source-in';
+      tint.fillStyle = overlay;
+      tint.fillRect(0, 0, width, height);
       context.clearRect(0, 0, width, height);
       if (picture !== null) context.drawImage(picture, 0, 0, width, height);
       context.globalAlpha = 0.6;
-      context.drawImage(painted, 0, 0);
+      context.drawImage(tinted, 0, 0);
       context.globalAlpha = 1;
     },
-    [base, strokes, picture, width, height],
+    [painted, picture, width, height],
   );
   useEffect(() => show(null), [show]);
 
@@ -92,7 +94,7 @@ export function MaskPainter({ image, width, height, mask, meaning, onChange }: M
     settle([], null);
   };
   const invert = async (): Promise<void> => {
-    const inverted = await maskBlob(paintMask(width, height, base, strokes), true);
+    const inverted = await maskBlob(painted, true);
     const bitmap = inverted === null ? null : await createImageBitmap(inverted);
     setBase(bitmap);
     setUndone([]);

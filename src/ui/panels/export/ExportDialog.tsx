@@ -4,6 +4,7 @@ import { type PlainError, toPlainError } from '../../../core/errors.ts';
 import { formatBytes } from '../../../store/format.ts';
 import { isReport, type ToolLora } from '../../../store/loraTools.ts';
 import { saveBlob } from '../../../store/saveBlob.ts';
+import { sourceKey } from '../../../store/shelf.ts';
 import { thumbnailUrl } from '../../../store/thumbnail.ts';
 import type { HeaderEdits, LoraInput, LoraWriteOptions, LoraWritten, SampleRow } from '../../../worker/protocol.ts';
 import { BlobImage } from '../../components/BlobImage.tsx';
@@ -17,7 +18,7 @@ import { ToolVerdicts } from './ToolVerdicts.tsx';
 import { WriteFields } from './WriteFields.tsx';
 
 const noRows: readonly SampleRow[] = [];
-const offeredThumbnails = 10;
+const offeredThumbnails = 8;
 
 /** A run's input at another step of its training. */
 function atStep(input: LoraInput, step: number | null): LoraInput {
@@ -44,22 +45,40 @@ function useWritten(
   return answer?.to === wish ? answer.file : null;
 }
 
+/** A picture that may become the thumbnail. */
+interface Candidate {
+  readonly png: Blob;
+  readonly label: string;
+}
+
+/** The run's samples, the latest first, and then the pictures of the gallery that were drawn with it. */
+function useCandidates({ input, key }: ToolLora): readonly Candidate[] {
+  const rows = useStudio((state) => (input.kind === 'run' ? state.samplesByRun[input.runId] : undefined)) ?? noRows;
+  const pictures = useStudio((state) => state.pictures);
+  return useMemo(() => {
+    const samples = rows
+      .toReversed()
+      .flatMap(({ globalStep, images }) =>
+        images.map(({ png, prompt }) => ({ png, label: `${prompt}, step ${globalStep}` })),
+      );
+    const drawn = pictures
+      .filter(({ request }) => request.loras.some(({ source, enabled = true }) => enabled && sourceKey(source) === key))
+      .toReversed()
+      .map(({ png, request }) => ({ png, label: `${request.prompt}, seed ${request.seed}` }));
+    return [...samples.slice(0, offeredThumbnails), ...drawn.slice(0, offeredThumbnails)];
+  }, [rows, pictures, key]);
+}
+
 interface ThumbnailsProps {
-  readonly rows: readonly SampleRow[];
+  readonly candidates: readonly Candidate[];
   readonly own: string | null;
   readonly chosen: string | null;
   readonly onChoose: (url: string | null) => void;
 }
 
-/** The run's samples, the latest first, to pick one from. */
-function Thumbnails({ rows, own, chosen, onChoose }: ThumbnailsProps) {
+/** Pictures to pick one from. */
+function Thumbnails({ candidates, own, chosen, onChoose }: ThumbnailsProps) {
   const [picked, setPicked] = useState<Blob | null>(null);
-  const samples = rows
-    .toReversed()
-    .flatMap(({ globalStep, images }) =>
-      images.map(({ png, prompt }) => ({ png, label: `${prompt}, step ${globalStep}` })),
-    )
-    .slice(0, offeredThumbnails);
   return (
     <fieldset className="choice-field">
       <legend>Thumbnail</legend>
@@ -86,9 +105,9 @@ function Thumbnails({ rows, own, chosen, onChoose }: ThumbnailsProps) {
             <img src={own} alt="" />
           </button>
         )}
-        {samples.map(({ png, label }) => (
+        {candidates.map(({ png, label }, index) => (
           <button
-            key={label}
+            key={index}
             type="button"
             className="thumb"
             aria-label={label}
@@ -115,7 +134,7 @@ interface ExportFormProps {
 
 function ExportForm({ lora, start, hasTags, onClose }: ExportFormProps) {
   const runId = lora.input.kind === 'run' ? lora.input.runId : null;
-  const rows = useStudio((state) => (runId === null ? undefined : state.samplesByRun[runId])) ?? noRows;
+  const candidates = useCandidates(lora);
   const steps = useStudio((state) => (runId === null ? undefined : state.runSteps[runId]));
   const runStepsNeeded = useStudio((state) => state.runStepsNeeded);
   const loraWritten = useStudio((state) => state.loraWritten);
@@ -212,7 +231,7 @@ function ExportForm({ lora, start, hasTags, onClose }: ExportFormProps) {
             onChange={(tags) => edit({ tags })}
           />
           <Thumbnails
-            rows={rows}
+            candidates={candidates}
             own={start.thumbnail}
             chosen={header.thumbnail}
             onChoose={(thumbnail) => edit({ thumbnail })}

@@ -96,7 +96,9 @@ export function ExportRoom() {
   const files = loras.filter(({ kind }) => kind !== 'run');
   const file = files.find(({ key }) => key === selectedLoraKey) ?? (runs.length === 0 ? files[0] : undefined);
   const run = file === undefined ? (runs.find(({ id }) => id === selectedRunId) ?? runs[0]) : undefined;
-  if (loaded && run === undefined && file === undefined) {
+  // A moment at the start: nothing is better than a room that changes under the pointer.
+  if (!loaded) return <main className="page" aria-busy="true" />;
+  if (run === undefined && file === undefined) {
     return (
       <main className="page">
         <div className="train-empty">

@@ -8,6 +8,7 @@ import { sourceKey } from '../../../store/shelf.ts';
 import type { LibraryLora, LoraSource } from '../../../worker/protocol.ts';
 import { Modal } from '../../components/Modal.tsx';
 import { useStudio } from '../../StudioContext.tsx';
+import { Embeddings } from './Embeddings.tsx';
 import { HubLoras } from './HubLoras.tsx';
 import { LoraThumb } from './LoraCard.tsx';
 
@@ -108,7 +109,7 @@ function Files() {
 /** Where LoRAs come from: our runs, files, the Hub. */
 export function AddLora({ open, onClose }: { readonly open: boolean; readonly onClose: () => void }) {
   return (
-    <Modal open={open} onClose={onClose} title="Add a LoRA">
+    <Modal open={open} onClose={onClose} title="Add a LoRA or an embedding">
       <Tabs.Root defaultValue="runs" className="tabs">
         <Tabs.List className="segmented" aria-label="Where it comes from">
           <Tabs.Trigger value="runs" className="segment">
@@ -120,6 +121,9 @@ export function AddLora({ open, onClose }: { readonly open: boolean; readonly on
           <Tabs.Trigger value="hub" className="segment">
             Hub
           </Tabs.Trigger>
+          <Tabs.Trigger value="embeddings" className="segment">
+            Embeddings
+          </Tabs.Trigger>
         </Tabs.List>
         <Tabs.Content value="runs" className="tab">
           <Runs />
@@ -129,6 +133,9 @@ export function AddLora({ open, onClose }: { readonly open: boolean; readonly on
         </Tabs.Content>
         <Tabs.Content value="hub" className="tab">
           <HubLoras />
+        </Tabs.Content>
+        <Tabs.Content value="embeddings" className="tab">
+          <Embeddings />
         </Tabs.Content>
       </Tabs.Root>
     </Modal>

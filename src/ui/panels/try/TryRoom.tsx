@@ -1,5 +1,5 @@
 import { Tabs } from 'radix-ui';
-import { useEffect } from 'react';
+import { useEffect, useState } from 'react';
 import type { TryView } from '../../../store/gallery.ts';
 import { ErrorNote } from '../../components/ErrorNote.tsx';
 import { useStudio } from '../../StudioContext.tsx';
@@ -12,6 +12,19 @@ import { PictureStage } from './PictureStage.tsx';
 import { PlotStage } from './PlotStage.tsx';
 import { PromptBox } from './PromptBox.tsx';
 import { StartPicture } from './StartPicture.tsx';
+
+/** Tells screen readers that drawing has begun and ended. Nothing here is seen. */
+function DrawingAnnouncer() {
+  const drawing = useStudio((state) => state.jobs.length > 0);
+  const [drew, setDrew] = useState(false);
+  if (drawing && !drew) setDrew(true);
+  const text = drawing ? 'Drawing.' : drew ? 'Drawing has ended.' : '';
+  return (
+    <output className="visually-hidden" aria-live="polite">
+      {text}
+    </output>
+  );
+}
 
 /** Where pictures are drawn: on the left what goes in, on the right what comes out. */
 export function TryRoom() {
@@ -48,6 +61,7 @@ export function TryRoom() {
               X/Y/Z plot
             </Tabs.Trigger>
           </Tabs.List>
+          <DrawingAnnouncer />
           {error !== null && <ErrorNote error={error} />}
           <Tabs.Content value="picture" className="stage-view">
             <PictureStage />
