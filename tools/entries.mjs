@@ -5,5 +5,6 @@ export const entries = {
   hub: 'tools/hub/main.ts',
   bench: 'bench/main.ts',
   fuzz: 'tools/fuzz/main.ts',
+  'latent-colours': 'tools/latent-colours/main.ts',
   'demo-measure': 'tools/demo-model/measure.ts',
 };

@@ -1,7 +1,9 @@
 /** For tests only: fixtures read from disk, the oracle's cases, and a comparison that says where two tensors differ most. */
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
-import { bytesSource } from '../src/core/files.ts';
+import { folderTree } from '../src/cli/nodeFiles.ts';
+import { bytesSource, type FileTree } from '../src/core/files.ts';
 import { defined } from '../src/core/invariant.ts';
 import { openSafetensors, type SafetensorsFile } from '../src/formats/safetensors.ts';
 
@@ -14,6 +16,11 @@ export function fixtureBytes(path: string): Uint8Array<ArrayBuffer> {
 
 export function fixtureJson(path: string): unknown {
   return JSON.parse(new TextDecoder().decode(fixtureBytes(path)));
+}
+
+/** A folder of fixtures/, e.g. `sd15-tiny/model`. */
+export async function fixtureTree(path: string): Promise<FileTree> {
+  return folderTree(fileURLToPath(new URL(path, FIXTURES)));
 }
 
 export async function fixtureSafetensors(path: string): Promise<SafetensorsFile> {
