@@ -8,11 +8,13 @@ import { folderTree } from './nodeFiles.ts';
 import type { RgbImage } from '../core/image.ts';
 import { TorchGenerator } from '../core/rng.ts';
 import type { LoraModule } from '../formats/lora/types.ts';
+import { toModelRange } from '../dataset/preprocess.ts';
 import { openDevice } from '../gpu/device.ts';
 import { readTensor, tensor } from '../gpu/ops.ts';
 import { runtime, startRuntime, stopRuntime } from '../gpu/runtime.ts';
 import { openDiffusionModel, type DiffusionModel } from '../models/repository.ts';
 import { CrossAttentionCache } from '../models/unet.ts';
+import { decodeLatents } from '../sampler/image.ts';
 import { ImageGenerator, type DrawnPicture } from '../session/generation.ts';
 import type { GenerationRequest } from '../session/generationRequest.ts';
 import { adaptableModules } from '../session/training.ts';
@@ -215,6 +217,39 @@ describe('hires fix', () => {
       'strength is 1.5, but it must lie between 0 and 1',
     );
     await expect(generator.draw({ ...request, batchSize: 0 })).rejects.toThrow('batchSize is 0');
+  });
+});
+
+describe('VAE tiling', () => {
+  test('gives about the picture of the whole: each tile has statistics of its own, so not to the bit', async () => {
+    const demo = await openDiffusionModel(await folderTree('public/models/demo'));
+    const vae = await demo.loadVae({ encoder: true, decoder: true });
+    const side = 96;
+    const data = Uint8Array.from({ length: side * side * 3 }, (_, i) => {
+      const [x, y] = [Math.floor(i / 3) % side, Math.floor(i / 3 / side)];
+      return (x - 48) ** 2 + (y - 40) ** 2 < 900 ? [230, 180, 40][i % 3]! : 255 - y;
+    });
+    const picture = { width: side, height: side, data };
+    const pixels = toModelRange(picture);
+    const whole = await vae.encode(pixels, [1, side, side]);
+    const tiled = await vae.encode(pixels, [1, side, side], { tiled: true });
+    expect(tiled.shape).toEqual(whole.shape);
+    const scale = Math.max(...whole.mean.map(Math.abs));
+    const off = Math.sqrt(
+      whole.mean.reduce((sum, value, i) => sum + (value - tiled.mean[i]!) ** 2, 0) / whole.mean.length,
+    );
+    expect(off / scale).toBeGreaterThan(0);
+    expect(off / scale).toBeLessThan(0.05);
+    const latents = whole.mean.map((value) => value * demo.vaeConfig.scalingFactor);
+    const [, h, w] = whole.shape;
+    const one = await decodeLatents(vae, latents, [h, w]);
+    const pieces = await decodeLatents(vae, latents, [h, w], { tiled: true });
+    const error = Math.sqrt(
+      one.data.reduce((sum, value, i) => sum + (value - pieces.data[i]!) ** 2, 0) / one.data.length,
+    );
+    expect(error).toBeGreaterThan(0);
+    expect(error).toBeLessThan(8);
+    vae.dispose();
   });
 });
 

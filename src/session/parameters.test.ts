@@ -53,6 +53,35 @@ describe("a picture's parameters", () => {
   });
 });
 
+describe('image to image, hires fix and batches', () => {
+  const gray = { width: 1, height: 1, data: new Uint8Array(3) };
+
+  it("are said in A1111's words, and come back", () => {
+    const hires = { scale: 2, steps: 10, strength: 0.4, upscaler: 'lanczos' } as const;
+    const batch = { ...none, batchPosition: 1 };
+    const text = formatParameters(pictureParameters({ ...request, hires, batchSize: 4 }, batch));
+    expect(text).toContain(
+      'Batch size: 4, Batch pos: 1, Denoising strength: 0.4, RNG: CPU, Hires upscale: 2, Hires steps: 10, Hires upscaler: Lanczos',
+    );
+    expect(settingsOfPicture(parseParameters(text))).toMatchObject({ hires, strength: 0.4 });
+  });
+
+  it('of a picture and a mask, its strength and blur', () => {
+    const init = { image: gray, strength: 0.75, mask: gray, maskBlur: 4 };
+    const parameters = pictureParameters({ ...request, init }, none);
+    expect(formatParameters(parameters)).toContain('Denoising strength: 0.75, Mask blur: 4, ');
+    const settings = settingsOfPicture(parameters);
+    expect(settings.strength).toBe(0.75);
+    expect(settings.hires).toBeUndefined();
+  });
+
+  it("say diffusers' seeds", () => {
+    expect(formatParameters(pictureParameters({ ...request, seedMode: 'diffusers' }, none))).toContain(
+      'Seeds: diffusers',
+    );
+  });
+});
+
 describe('settings of a picture', () => {
   it('come back from what was written', () => {
     const drawn = {

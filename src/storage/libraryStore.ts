@@ -18,7 +18,7 @@ export class LibraryFileNotStoredError extends LoratoryError {
   }
 }
 
-export type LibraryKind = 'lora' | 'embedding';
+export type LibraryKind = 'lora' | 'embedding' | 'taesd';
 
 /** What every entry of a library has; the rest is its kind's own. */
 export interface LibraryEntry {

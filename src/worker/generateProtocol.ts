@@ -307,6 +307,10 @@ export interface GenerateRequests {
   'embeddings.add': [{ readonly files: readonly File[] }, AddFilesResult<LibraryEmbedding>];
   'embeddings.remove': [{ readonly ids: readonly string[] }, null];
   'embeddings.restore': [{ readonly ids: readonly string[] }, readonly LibraryEmbedding[]];
+  /** Whether TAESD's decoder is kept here: previews of downloaded models are then real pictures. */
+  'preview.isStored': [Record<string, never>, boolean];
+  /** Fetches it; the repository is madebyollin/taesd. Sends `download.progress`. */
+  'preview.fetch': [HubRepository, null];
   /** Steps after which a run's adapter was kept, ascending; its present one is among them. */
   'runs.steps': [{ readonly runId: string }, readonly number[]];
 }

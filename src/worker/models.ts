@@ -8,6 +8,7 @@ import { ConfigReader } from '../models/config.ts';
 import { parseUNetConfig } from '../models/unet.ts';
 import { parseVaeConfig } from '../models/vae.ts';
 import type { ModelStore } from '../storage/modelStore.ts';
+import type { PreviewDecoder } from './previewDecoder.ts';
 import type { ListedModel, ModelRequest, StoredModel } from './protocol.ts';
 
 /** The built-in model was to be deleted. */
@@ -25,6 +26,7 @@ export class Models {
   constructor(
     private readonly store: ModelStore,
     private readonly builtIn: BuiltInModel,
+    private readonly previews: Pick<PreviewDecoder, 'lendTo'> | null = null,
   ) {}
 
   /** All that can be chosen, the built-in model first. It is left out where this page was published without it. */
@@ -45,7 +47,9 @@ export class Models {
 
   /** The files of a model. The built-in one is fetched if need be: the options are for that. */
   async openTree(id: string, options: BuiltInOptions = {}): Promise<FileTree> {
-    return id === demoModel.id ? this.builtIn.openTree(options) : this.store.openTree(id);
+    if (id === demoModel.id) return this.builtIn.openTree(options);
+    const tree = await this.store.openTree(id);
+    return this.previews?.lendTo(tree) ?? tree;
   }
 
   /** Downloads what is missing of a model of a Hub. */

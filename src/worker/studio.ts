@@ -17,6 +17,7 @@ import { loraToolHandlers } from './loraTools.ts';
 import { Models } from './models.ts';
 import { pageUrl } from './pageUrl.ts';
 import { pictureHandlers } from './pictureHandlers.ts';
+import { PreviewDecoder } from './previewDecoder.ts';
 import { PromptCounter } from './promptCounter.ts';
 import type { Events, EventType } from './protocol.ts';
 import { RunChannel } from './runChannel.ts';
@@ -29,7 +30,8 @@ const keepRemovedMs = 24 * 60 * 60 * 1000;
 
 export function createHandlers(emit: <T extends EventType>(type: T, payload: Events[T]) => void): Handlers {
   const modelStore = new ModelStore();
-  const models = new Models(modelStore, new BuiltInModel(pageUrl('models/demo/'), modelStore));
+  const previews = new PreviewDecoder();
+  const models = new Models(modelStore, new BuiltInModel(pageUrl('models/demo/'), modelStore), previews);
   const dataset = new DatasetStore();
   const runs = new RunStore();
   const gpu = new GpuSession(models, (error) => emit('gpu.lost', toPlainError(error)));
@@ -104,6 +106,11 @@ export function createHandlers(emit: <T extends EventType>(type: T, payload: Eve
     },
     ...interchangeHandlers({ models: modelStore, dataset, runs }),
     'prompt.count': (request) => prompts.count(request),
+    'preview.isStored': () => previews.isStored(),
+    'preview.fetch': async (request, { signal, emit: send }) => {
+      await previews.fetch(request, { signal, onProgress: (progress) => send('download.progress', progress) });
+      return null;
+    },
     'runs.steps': ({ runId }) => runs.steps(runId),
     ...library.handlers(),
     ...pictureHandlers(pictures),
