@@ -56,7 +56,7 @@ it('puts back the picture where the mask is 0: noised to the level of the next s
     mask,
     4,
   );
-  expect([...batch(new Float32Array(16).fill(9), 3).slice(8)]).toEqual([1, 2, 3, 4, 9, 9, 9, 9]);
+  expect(batch(new Float32Array(16).fill(9), 3).slice(8)).toEqual(Float32Array.of(1, 2, 3, 4, 9, 9, 9, 9));
 });
 
 it('pastes the original to the bit where the mask is 0, and mixes where it is between', () => {

@@ -5,7 +5,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { IDBFactory } from 'fake-indexeddb';
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test, vi } from 'vitest';
 import { startHub } from '../../tools/hub/server.ts';
 import { writeFiles } from '../../tools/hub/testing.ts';
 import { fixtureTree } from '../../tools/testing.ts';
@@ -24,7 +24,7 @@ async function file(path: string, name = path.split('/').at(-1)!): Promise<File>
 
 let library: Library;
 beforeEach(() => {
-  indexedDB = new IDBFactory();
+  vi.stubGlobal('indexedDB', new IDBFactory());
   library = new Library(new RunStore());
 });
 
@@ -86,12 +86,11 @@ test('a file comes from a Hub, with where it is from and how far it is', async (
   const hub = await startHub({ root });
   try {
     const seen: string[] = [];
-    const added = await library
-      .handlers()
-      ['loras.addFromHub'](
-        { id: 'artist/ink', endpoint: hub.url },
-        { ...context, emit: (type) => void seen.push(type) },
-      );
+    const handlers = library.handlers();
+    const added = await handlers['loras.addFromHub'](
+      { id: 'artist/ink', endpoint: hub.url },
+      { ...context, emit: (type) => void seen.push(type) },
+    );
     expect(added).toMatchObject({
       name: 'ink',
       origin: { kind: 'hub', repoId: 'artist/ink', path: 'ink.safetensors' },

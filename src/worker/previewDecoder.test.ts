@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { IDBFactory } from 'fake-indexeddb';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { type RunningHub, startHub } from '../../tools/hub/server.ts';
 import { writeFiles } from '../../tools/hub/testing.ts';
 import { fixtureTree } from '../../tools/testing.ts';
@@ -27,7 +27,7 @@ let root: string;
 let hub: RunningHub;
 
 beforeEach(async () => {
-  indexedDB = new IDBFactory();
+  vi.stubGlobal('indexedDB', new IDBFactory());
   root = await mkdtemp(join(tmpdir(), 'hub-'));
   await writeFiles(root, {
     'madebyollin/taesd/taesd_decoder.safetensors': decoder(4),
