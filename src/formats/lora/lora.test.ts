@@ -260,7 +260,7 @@ describe('writing LoRA files', () => {
     expect(names(written)).toEqual(names(original));
     for (const name of original.names()) {
       expect(written.info(name)).toMatchObject({ dtype: 'F32', shape: original.info(name).shape });
-      expect(Buffer.compare(await written.readBytes(name), await original.readBytes(name)), name).toBe(0);
+      expect(Buffer.compare(await written.readBytes(name), await original.readBytes(name))).toBe(0);
     }
     expect(written.metadata).toMatchObject(metadata);
     expect(Buffer.compare(writeKohyaLora(modules, metadata, 'F32'), bytes)).toBe(0);
