@@ -31,7 +31,7 @@ afterAll(() => stopRuntime());
 
 const options: TrainOptions = {
   ...defaultTrainOptions,
-  resolution: 64,
+  resolution: 16,
   rank: 2,
   alpha: 2,
   learningRate: 1e-3,
@@ -41,8 +41,8 @@ const options: TrainOptions = {
 };
 
 function picture(index: number): RgbImage {
-  const data = new Uint8Array(64 * 64 * 3).map((_, i) => (i * (index + 3)) % 251);
-  return { width: 64, height: 64, data };
+  const data = new Uint8Array(16 * 16 * 3).map((_, i) => (i * (index + 3)) % 251);
+  return { width: 16, height: 16, data };
 }
 
 const images = [0, 1].map((index) => ({ id: `image-${index}`, caption: `number ${index}` }));

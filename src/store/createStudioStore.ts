@@ -6,6 +6,7 @@ import { createEmbeddingsSlice } from './embeddings.ts';
 import { createGallerySlice } from './gallery.ts';
 import { createGenerateSlice } from './generate.ts';
 import { createGpuSlice } from './gpu.ts';
+import { createLiveRunSlice } from './liveRun.ts';
 import { createLoraToolsSlice } from './loraTools.ts';
 import { createInterchangeSlice } from './interchange.ts';
 import { createModelSlice } from './model.ts';
@@ -36,6 +37,7 @@ export function createStudioStore(client: StudioClient): StudioStore {
       ...createPresetsSlice(context),
       ...createInterchangeSlice(context),
       ...createTrainingSlice(context),
+      ...createLiveRunSlice(context),
       ...createRunsSlice(context),
       ...createShelfSlice(context),
       ...createEmbeddingsSlice(context),

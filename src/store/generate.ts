@@ -148,14 +148,14 @@ export function createGenerateSlice({ client, set, get }: SliceContext): Generat
       clearTimeout(redraw);
       if (get().generateForm.seedRule === 'random') get().generateFieldEdited('seed', String(randomSeed()));
       const request = generateRequestOf(get());
-      if (request === null || get().isTraining) return;
+      if (request === null) return;
       get().tryViewOpened('picture');
       void drawForm(new AbortController().signal, request);
     },
     redrawWished: () => {
       clearTimeout(redraw);
-      // Nothing to compare with before the first picture, nothing to draw with during a run: then only the setting changes.
-      if (get().isTraining || (!hasDrawn && get().jobs.length === 0)) return;
+      // Nothing to compare with before the first picture: then only the setting changes.
+      if (!hasDrawn && get().jobs.length === 0) return;
       redraw = setTimeout(() => {
         const request = generateRequestOf(get());
         if (request === null) return;

@@ -36,7 +36,13 @@ export function createGpuSlice(context: SliceContext): GpuSlice {
           if (plain.code !== 'worker-crashed') set({ gpu: { status: 'unavailable', error: plain } });
         },
       );
-      await Promise.all([open, get().modelsRefreshed(), get().datasetRefreshed(), get().runsRefreshed()]);
+      await Promise.all([
+        open,
+        get().modelsRefreshed(),
+        get().datasetRefreshed(),
+        get().runsRefreshed(),
+        get().queueRefreshed(),
+      ]);
     },
     gpuGateClosed: () => set({ gpuGateDismissed: true }),
   };

@@ -108,7 +108,7 @@ export function createPlotSlice(context: SliceContext): PlotSlice {
       set(({ plotForm }) => ({ plotForm: { ...plotForm, [axis]: { ...plotForm[axis], ...values } } })),
     plotAxesSwapped: () => set(({ plotForm: { x, y, z } }) => ({ plotForm: { x: y, y: x, z } })),
     plotPressed: async () => {
-      if (get().isTraining || get().plot?.endedAt === null) return;
+      if (get().plot?.endedAt === null) return;
       let plan: Plan<GenerateRequest>;
       try {
         plan = planOf(get());

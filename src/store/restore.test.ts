@@ -1,11 +1,11 @@
 // Plan: what a picture's settings put back: LoRAs by their names (runs, runs at a step, files), the model by its short name; and each
 // thing that cannot be put back is said in a sentence.
 import { expect, test } from 'vitest';
-import type { LibraryLora, ListedModel, RestoredSettings, StoredRun } from '../worker/protocol.ts';
+import type { LibraryLora, ListedModel, ListedRun, RestoredSettings } from '../worker/protocol.ts';
 import { findLora, planRestore } from './restore.ts';
 
 const state = {
-  runs: [{ id: 'r', name: 'Pixel: art' }] as unknown as StoredRun[],
+  runs: [{ id: 'r', name: 'Pixel: art' }] as unknown as ListedRun[],
   library: [{ id: 'f', name: 'Dots' }] as unknown as LibraryLora[],
   models: [
     { id: 'demo', isBuiltIn: true },

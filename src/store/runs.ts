@@ -1,11 +1,11 @@
 /** Finished and stopped runs, their samples, and their files. */
-import type { SampleRow, StoredRun } from '../worker/protocol.ts';
+import type { CheckpointInfo, ListedRun, SampleRow } from '../worker/protocol.ts';
 import { saveBlob } from './saveBlob.ts';
 import { reportError, type SliceContext } from './slice.ts';
 
 export interface RunsSlice {
   /** Newest first. */
-  readonly runs: readonly StoredRun[];
+  readonly runs: readonly ListedRun[];
   readonly runsLoaded: boolean;
   /** The run that the Export room shows; null means the newest. */
   readonly selectedRunId: string | null;
@@ -15,6 +15,8 @@ export interface RunsSlice {
   readonly runsRefreshed: () => Promise<void>;
   readonly runSelected: (runId: string) => void;
   readonly runSamplesNeeded: (runId: string) => Promise<void>;
+  /** The steps that a run can be branched off at, ascending; none where they cannot be read. */
+  readonly checkpointsNeeded: (runId: string) => Promise<readonly CheckpointInfo[]>;
   readonly runRenamed: (runId: string, name: string) => Promise<void>;
   readonly runDeleted: (runId: string) => Promise<void>;
   readonly runExportPressed: (runId: string) => Promise<void>;
@@ -71,6 +73,14 @@ export function createRunsSlice(context: SliceContext): RunsSlice {
           return { samplesByRun: rest };
         });
         reportError(context, 'The samples of this run could not be read', error);
+      }
+    },
+    checkpointsNeeded: async (runId) => {
+      try {
+        return await client.request('runs.checkpoints', { runId });
+      } catch (error) {
+        reportError(context, 'The checkpoints of this run could not be read', error);
+        return [];
       }
     },
     runRenamed: async (runId, name) => {

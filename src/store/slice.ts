@@ -6,6 +6,7 @@ import type { EmbeddingsSlice } from './embeddings.ts';
 import type { GallerySlice } from './gallery.ts';
 import type { GenerateSlice } from './generate.ts';
 import type { GpuSlice } from './gpu.ts';
+import type { LiveRunSlice } from './liveRun.ts';
 import type { LoraToolsSlice } from './loraTools.ts';
 import type { InterchangeSlice } from './interchange.ts';
 import type { ModelSlice } from './model.ts';
@@ -27,6 +28,7 @@ export interface StudioState
     DatasetSlice,
     SamplesSlice,
     TrainingSlice,
+    LiveRunSlice,
     PresetsSlice,
     InterchangeSlice,
     RunsSlice,

@@ -11,7 +11,7 @@ import type {
   ListedModel,
   Requests,
   RequestType,
-  StoredRun,
+  ListedRun,
   StripEntry,
 } from '../worker/protocol.ts';
 import { createStudioStore } from './createStudioStore.ts';
@@ -65,10 +65,11 @@ function image(id: string, caption = ''): DatasetImage {
   };
 }
 
-function run(id: string, name: string): StoredRun {
+function run(id: string, name: string): ListedRun {
   const options = readTrainForm(initialTrainForm, []).options;
   invariant(options !== null, 'the initial form is valid');
   return {
+    state: 'finished',
     id,
     name,
     modelId: 'a/b',
@@ -184,7 +185,7 @@ describe('training', () => {
   it('names what is missing, suggests name and prompts, and then starts with them', async () => {
     const { store, calls } = setUp({
       'train.start': () => run('r', 'sks 2'),
-      'runs.list': () => [{ ...run('r', 'sks 2'), state: 'finished' }],
+      'runs.list': () => [run('r', 'sks 2')],
     });
     expect(trainObstacles(store.getState())).toEqual(['Choose a model first.', 'Add at least one image.']);
     await store.getState().trainPressed();

@@ -18,11 +18,11 @@ export function trainFormContext(state: Pick<StudioState, 'models' | 'selectedMo
   return { ...sizesInUse(state), imageCount: state.images.length };
 }
 
-/** The name in force: the edited one, or the trigger word with a number that no run has yet. */
-export function runNameOf(state: Pick<StudioState, 'editedRunName' | 'triggerWord' | 'runs'>): string {
+/** The name in force: the edited one, or the trigger word with a number that no run has yet, be it trained or queued. */
+export function runNameOf(state: Pick<StudioState, 'editedRunName' | 'triggerWord' | 'runs' | 'queuedRuns'>): string {
   if (state.editedRunName !== null) return state.editedRunName;
   const base = state.triggerWord.trim() === '' ? 'My LoRA' : state.triggerWord.trim();
-  const taken = new Set(state.runs.map(({ name }) => name));
+  const taken = new Set([...state.runs, ...state.queuedRuns.map(({ request }) => request)].map(({ name }) => name));
   let name = base;
   for (let n = 2; taken.has(name); n++) name = `${base} ${n}`;
   return name;

@@ -28,7 +28,16 @@ export function App({ store }: { readonly store: StudioStore }) {
       else store.getState().roomOpened(roomFromHash(location.hash));
     };
     addEventListener('hashchange', followAddress);
-    return () => removeEventListener('hashchange', followAddress);
+    const keepRun = (): void => {
+      if (document.visibilityState === 'hidden') store.getState().pageHidden();
+    };
+    addEventListener('pagehide', keepRun);
+    document.addEventListener('visibilitychange', keepRun);
+    return () => {
+      removeEventListener('hashchange', followAddress);
+      removeEventListener('pagehide', keepRun);
+      document.removeEventListener('visibilitychange', keepRun);
+    };
   }, [store]);
   return (
     <StudioProvider store={store}>

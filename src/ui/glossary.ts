@@ -53,6 +53,8 @@ export const glossary = {
   timestep: 'How much noise was added, from 0 (none) to 999 (nothing but noise).',
   strip:
     'Every step takes your images, hides them under noise, and lets the model guess what is underneath. The guess gets better as it learns.',
+  checkpoint:
+    'A step of a run at which everything was kept: what was learned and where the optimizer stood. Training goes on from there exactly.',
   gpuMemory: 'Memory that the training has taken on your graphics card: now, and at most so far.',
 } as const;
 

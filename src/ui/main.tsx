@@ -6,6 +6,7 @@ import './styles/controls.css';
 import './styles/shell.css';
 import './styles/rooms.css';
 import './styles/live.css';
+import './styles/runs.css';
 import './styles/settings.css';
 import './styles/try.css';
 import './styles/loras.css';

@@ -1,4 +1,4 @@
-import { Camera, Check, Circle, Download, Pause, Play, Square, Wand } from 'lucide-react';
+import { Check, Circle, Eye } from 'lucide-react';
 import { type ReactNode, useEffect } from 'react';
 import { formatBytes, formatEta, formatSpeed, plural, shortModelName } from '../../store/format.ts';
 import type { SampleRow } from '../../worker/protocol.ts';
@@ -11,6 +11,10 @@ import { StoryGrid } from '../components/StoryGrid.tsx';
 import { Strip } from '../components/Strip.tsx';
 import { useWrapped } from '../hooks/useWrapped.ts';
 import { useStudio } from '../StudioContext.tsx';
+import { InterruptedRuns } from './train/InterruptedRuns.tsx';
+import { RunActions, RunControls } from './train/RunControls.tsx';
+import { RunLog } from './train/RunLog.tsx';
+import { RunQueue } from './train/RunQueue.tsx';
 import { TrainSettings } from './TrainSettings.tsx';
 
 const noRows: readonly SampleRow[] = [];
@@ -24,68 +28,6 @@ const phaseLabels = {
   stopped: 'Stopped',
   failed: 'Failed',
 };
-
-function Controls() {
-  const phase = useStudio((state) => state.trainStatus?.phase ?? 'preparing');
-  const command = useStudio((state) => state.trainCommand);
-  const pressed = useStudio((state) => state.trainCommandPressed);
-  const busy = command !== null;
-  const paused = phase === 'paused';
-  const running = phase === 'training' || phase === 'sampling';
-  return (
-    <div className="run-controls">
-      <button
-        type="button"
-        className="button"
-        disabled={busy || phase !== 'training'}
-        onClick={() => void pressed('sampleNow')}
-      >
-        <Camera size={14} aria-hidden="true" /> Sample now
-      </button>
-      {paused ? (
-        <button type="button" className="button button-primary" disabled={busy} onClick={() => void pressed('resume')}>
-          <Play size={14} fill="currentColor" aria-hidden="true" /> Resume
-        </button>
-      ) : (
-        <button type="button" className="button" disabled={busy || !running} onClick={() => void pressed('pause')}>
-          <Pause size={14} fill="currentColor" aria-hidden="true" /> {command === 'pause' ? 'Pausing…' : 'Pause'}
-        </button>
-      )}
-      <button type="button" className="button" disabled={busy} onClick={() => void pressed('stop')}>
-        <Square size={12} fill="currentColor" aria-hidden="true" /> {command === 'stop' ? 'Stopping…' : 'Stop'}
-      </button>
-    </div>
-  );
-}
-
-function Outcome({ runId }: { readonly runId: string }) {
-  const exporting = useStudio((state) => state.exportingRunId === runId);
-  const runExportPressed = useStudio((state) => state.runExportPressed);
-  const generateLoraChosen = useStudio((state) => state.generateLoraChosen);
-  const roomOpened = useStudio((state) => state.roomOpened);
-  return (
-    <div className="run-controls">
-      <button
-        type="button"
-        className="button"
-        onClick={() => {
-          generateLoraChosen(runId);
-          roomOpened('try');
-        }}
-      >
-        <Wand size={14} aria-hidden="true" /> Try it
-      </button>
-      <button
-        type="button"
-        className="button button-primary"
-        disabled={exporting}
-        onClick={() => void runExportPressed(runId)}
-      >
-        <Download size={14} aria-hidden="true" /> {exporting ? 'Exporting…' : 'Export'}
-      </button>
-    </div>
-  );
-}
 
 function Metric({
   label,
@@ -117,7 +59,8 @@ function LiveHeader() {
   const phase = status?.phase ?? 'preparing';
   const preparing = phase === 'preparing';
   const share = preparing ? (status?.progress ?? null) : step === null ? null : step.globalStep / step.maxTrainSteps;
-  const over = !isTraining;
+  const watched = useStudio((state) => state.watchedRun);
+  const over = !isTraining && watched === null;
   return (
     <section className={`card live-head phase-${over && phase !== 'failed' ? 'over' : phase}`} aria-label="Run">
       <div className="live-top">
@@ -129,8 +72,9 @@ function LiveHeader() {
             {phase === 'sampling' && typeof status?.progress === 'number' && ` · ${Math.round(status.progress * 100)}%`}
           </span>
         </div>
-        {isTraining && <Controls />}
-        {over && liveRunId !== null && hasRun && <Outcome runId={liveRunId} />}
+        {isTraining && <RunControls />}
+        {watched !== null && <WatchNote />}
+        {over && watched === null && liveRunId !== null && hasRun && <RunActions runId={liveRunId} />}
       </div>
       <ProgressBar
         label={preparing ? 'Preparation' : 'Training progress'}
@@ -158,10 +102,23 @@ function LiveHeader() {
   );
 }
 
+/** Why there are no buttons. */
+function WatchNote() {
+  return (
+    <p className="watch-note">
+      <Eye size={15} aria-hidden="true" /> Another tab trains this run. You can look on here; pause and stop are there.
+    </p>
+  );
+}
+
 function LiveChart() {
   const losses = useStudio((state) => state.liveLosses);
   const maxTrainSteps = useStudio(
-    (state) => state.latestStep?.maxTrainSteps ?? (Number(state.trainForm.maxTrainSteps) || 1),
+    (state) =>
+      state.latestStep?.maxTrainSteps ??
+      state.watchedRun?.maxTrainSteps ??
+      state.runs.find(({ id }) => id === state.liveRunId)?.options.maxTrainSteps ??
+      (Number(state.trainForm.maxTrainSteps) || 1),
   );
   return <LossChart losses={losses} maxTrainSteps={maxTrainSteps} />;
 }
@@ -214,11 +171,12 @@ function LastRun({ runId }: { readonly runId: string }) {
               {run.globalStep} of {run.options.maxTrainSteps} steps
             </span>
           </div>
-          <Outcome runId={run.id} />
+          <RunActions runId={run.id} />
         </div>
       </section>
       <LossChart losses={wrapped} maxTrainSteps={run.options.maxTrainSteps} />
       <StoryGrid rows={rows ?? noRows} emptyText="No samples were drawn in this run." />
+      <RunLog runId={run.id} />
     </>
   );
 }
@@ -289,8 +247,8 @@ function BeforeFirstRun() {
 export function TrainRoom() {
   const runsLoaded = useStudio((state) => state.runsLoaded);
   const trainError = useStudio((state) => state.trainError);
-  const isLive = useStudio((state) => state.isTraining || state.trainStatus !== null);
-  const lastRunId = useStudio((state) => state.runs[0]?.id ?? null);
+  const isLive = useStudio((state) => state.isTraining || state.trainStatus !== null || state.watchedRun !== null);
+  const lastRunId = useStudio((state) => state.runs.find((run) => run.globalStep > 0)?.id ?? null);
   const liveRunId = useStudio((state) => state.liveRunId);
   const isTraining = useStudio((state) => state.isTraining);
   // A deleted run takes its live view with it.
@@ -299,7 +257,9 @@ export function TrainRoom() {
     <div className="workspace">
       <TrainSettings />
       <main className="stage" aria-label="Training">
+        <InterruptedRuns />
         {trainError !== null && <ErrorNote error={trainError} />}
+        <RunQueue />
         {showLive && (
           <div className="live">
             <LiveHeader />
@@ -308,6 +268,7 @@ export function TrainRoom() {
               <LiveStrip />
             </div>
             <LiveStory />
+            {liveRunId !== null && <RunLog runId={liveRunId} />}
           </div>
         )}
         {!showLive && lastRunId !== null && (

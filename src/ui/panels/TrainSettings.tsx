@@ -24,11 +24,10 @@ function ResolutionField() {
   );
 }
 
-/** The settings of the next run (or, fixed, of the one that goes on): a few at first sight, all of them below. */
+/** The settings of the next run, which may be queued behind the one that goes on: a few at first sight, all of them below. */
 export function TrainSettings() {
   const name = useStudio(runNameOf);
   const runNameEdited = useStudio((state) => state.runNameEdited);
-  const isTraining = useStudio((state) => state.isTraining);
   return (
     <aside className="inspector" aria-label="Training settings">
       <div className="inspector-scroll">
@@ -38,7 +37,7 @@ export function TrainSettings() {
             <ShareMenu />
           </div>
           <Presets />
-          <TextField label="Name" value={name} disabled={isTraining} onChange={runNameEdited} />
+          <TextField label="Name" value={name} onChange={runNameEdited} />
           <div className="pair">
             <SettingField field="maxTrainSteps" />
             <ResolutionField />

@@ -170,7 +170,6 @@ export function ImportDialog() {
   const open = useStudio((state) => state.importOpen);
   const importing = useStudio((state) => state.importing);
   const error = useStudio((state) => state.importError);
-  const isTraining = useStudio((state) => state.isTraining);
   const closed = useStudio((state) => state.importClosed);
   const opened = useStudio((state) => state.importOpened);
   const accepted = useStudio((state) => state.importAccepted);
@@ -193,13 +192,8 @@ export function ImportDialog() {
                 <button type="button" className="button" onClick={opened}>
                   Another one
                 </button>
-                <button
-                  type="button"
-                  className="button button-primary"
-                  disabled={isTraining}
-                  onClick={() => void accepted()}
-                >
-                  {isTraining ? 'A run goes on' : 'Take over'}
+                <button type="button" className="button button-primary" onClick={() => void accepted()}>
+                  Take over
                 </button>
               </>
             ),

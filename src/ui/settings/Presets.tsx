@@ -24,7 +24,6 @@ function usePresets(): ListedPreset[] {
 function PresetCards({ presets }: { readonly presets: readonly ListedPreset[] }) {
   const inUse = useStudio((state) => basePreset(state).id);
   const changed = useStudio((state) => learningChanges(state.trainForm, basePreset(state).form).length > 0);
-  const disabled = useStudio((state) => state.isTraining);
   const chosen = useStudio((state) => state.presetChosen);
   return (
     <fieldset className="presets" aria-label="Preset">
@@ -35,7 +34,6 @@ function PresetCards({ presets }: { readonly presets: readonly ListedPreset[] })
           className="preset"
           aria-pressed={id === inUse && !changed}
           data-base={id === inUse}
-          disabled={disabled}
           onClick={() => chosen(id)}
         >
           <strong>{name.replace(/ for the demo model$/, '')}</strong>
@@ -60,14 +58,13 @@ function MenuItem({ preset }: { readonly preset: ListedPreset }) {
 
 /** The presets that are not on the cards, and what one does with presets. */
 function MorePresets({ presets, onSave }: { readonly presets: readonly ListedPreset[]; readonly onSave: () => void }) {
-  const disabled = useStudio((state) => state.isTraining);
   const fileChosen = useStudio((state) => state.presetFileChosen);
   const input = useRef<HTMLInputElement>(null);
   const own = presets.filter(({ kind }) => kind === 'own');
   return (
     <>
       <DropdownMenu.Root modal={false}>
-        <DropdownMenu.Trigger className="button button-small" disabled={disabled}>
+        <DropdownMenu.Trigger className="button button-small">
           More presets <ChevronDown size={13} aria-hidden="true" />
         </DropdownMenu.Trigger>
         <DropdownMenu.Portal>
@@ -167,7 +164,6 @@ function OwnPresetButtons({
 }) {
   const exported = useStudio((state) => state.presetExported);
   const deleted = useStudio((state) => state.presetDeleted);
-  const disabled = useStudio((state) => state.isTraining);
   return (
     <span className="preset-tools">
       <button type="button" className="icon-button" aria-label={`Rename preset ${name}`} onClick={onRename}>
@@ -176,13 +172,7 @@ function OwnPresetButtons({
       <button type="button" className="icon-button" aria-label={`Export preset ${name}`} onClick={() => exported(id)}>
         <Download size={13} aria-hidden="true" />
       </button>
-      <button
-        type="button"
-        className="icon-button"
-        aria-label={`Delete preset ${name}`}
-        disabled={disabled}
-        onClick={() => deleted(id)}
-      >
+      <button type="button" className="icon-button" aria-label={`Delete preset ${name}`} onClick={() => deleted(id)}>
         <Trash2 size={13} aria-hidden="true" />
       </button>
     </span>
@@ -195,7 +185,6 @@ function InUse({ onRename }: { readonly onRename: () => void }) {
   const name = useStudio((state) => basePreset(state).name);
   const isOwn = useStudio((state) => basePreset(state).kind === 'own');
   const changed = useStudio((state) => learningChanges(state.trainForm, basePreset(state).form).length);
-  const disabled = useStudio((state) => state.isTraining);
   const chosen = useStudio((state) => state.presetChosen);
   return (
     <div className="preset-line">
@@ -205,13 +194,7 @@ function InUse({ onRename }: { readonly onRename: () => void }) {
       </p>
       {changed > 0 && (
         <Hint text={`Back to ${name} in ${plural(changed, 'setting')}`}>
-          <button
-            type="button"
-            className="changed-mark"
-            aria-label={`Back to ${name}`}
-            disabled={disabled}
-            onClick={() => chosen(id)}
-          >
+          <button type="button" className="changed-mark" aria-label={`Back to ${name}`} onClick={() => chosen(id)}>
             <RotateCcw size={11} aria-hidden="true" />
           </button>
         </Hint>

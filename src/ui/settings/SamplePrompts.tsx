@@ -27,7 +27,6 @@ interface RowProps {
 }
 
 function PromptRow({ entry, index, onChange, onProblems }: RowProps) {
-  const disabled = useStudio((state) => state.isTraining);
   const more = moreOf(entry);
   const read = (text: string): void => {
     const { lines, problems } = readPromptLines(text);
@@ -42,7 +41,6 @@ function PromptRow({ entry, index, onChange, onProblems }: RowProps) {
           className="input"
           aria-label={`Sample prompt ${index + 1}`}
           value={entry.prompt}
-          disabled={disabled}
           onChange={(event) => onChange([{ ...entry, prompt: event.target.value }])}
           onPaste={(event) => {
             const text = event.clipboardData.getData('text');
@@ -61,7 +59,6 @@ function PromptRow({ entry, index, onChange, onProblems }: RowProps) {
               type="button"
               className="icon-button icon-button-small"
               aria-label={`Forget the options of sample prompt ${index + 1}`}
-              disabled={disabled}
               onClick={() => onChange([{ prompt: entry.prompt, seed: entry.seed }])}
             >
               <X size={11} aria-hidden="true" />
@@ -74,7 +71,6 @@ function PromptRow({ entry, index, onChange, onProblems }: RowProps) {
         aria-label={`Seed of sample prompt ${index + 1}`}
         inputMode="numeric"
         value={entry.seed}
-        disabled={disabled}
         onChange={(event) => {
           const value = Number(event.target.value);
           if (Number.isInteger(value) && value >= 0 && value <= 4_294_967_295) onChange([{ ...entry, seed: value }]);
@@ -84,7 +80,6 @@ function PromptRow({ entry, index, onChange, onProblems }: RowProps) {
         type="button"
         className="icon-button"
         aria-label={`Remove sample prompt ${index + 1}`}
-        disabled={disabled}
         onClick={() => onChange([])}
       >
         <X size={14} aria-hidden="true" />
@@ -99,7 +94,6 @@ export function SamplePrompts() {
   const json = useStudio((state) => JSON.stringify(samplePromptsOf(state)));
   const list = useMemo(() => JSON.parse(json) as readonly SamplePrompt[], [json]);
   const isEdited = useStudio((state) => state.editedPrompts !== null);
-  const disabled = useStudio((state) => state.isTraining);
   const error = useStudio((state) => errorsInForm(state).samplePrompts);
   const edited = useStudio((state) => state.samplePromptsEdited);
   const [problems, setProblems] = useState<readonly string[]>([]);
@@ -126,18 +120,13 @@ export function SamplePrompts() {
         <button
           type="button"
           className="button button-small"
-          disabled={disabled || list.length >= MOST}
+          disabled={list.length >= MOST}
           onClick={() => edited([...list, { prompt: '', seed: (list.at(-1)?.seed ?? 41) + 1 }])}
         >
           <Plus size={13} aria-hidden="true" /> Add prompt
         </button>
         {isEdited && (
-          <button
-            type="button"
-            className="button button-small button-quiet"
-            disabled={disabled}
-            onClick={() => edited(null)}
-          >
+          <button type="button" className="button button-small button-quiet" onClick={() => edited(null)}>
             <RotateCcw size={13} aria-hidden="true" /> Suggest again
           </button>
         )}

@@ -22,7 +22,6 @@ function inWords(text: string, words: Shown['words']): string {
 function ChangedMark({ field, words }: Pick<Shown, 'field' | 'words'>) {
   const name = useStudio((state) => basePreset(state).name);
   const original = useStudio((state) => basePreset(state).form[field]);
-  const disabled = useStudio((state) => state.isTraining);
   const edited = useStudio((state) => state.trainFormEdited);
   const back = `Back to ${inWords(original, words)}, as in ${name}`;
   return (
@@ -31,7 +30,6 @@ function ChangedMark({ field, words }: Pick<Shown, 'field' | 'words'>) {
         type="button"
         className="changed-mark"
         aria-label={`${labelOf(field)}: ${back}`}
-        disabled={disabled}
         onClick={() => edited({ [field]: original })}
       >
         <RotateCcw size={11} aria-hidden="true" />
@@ -52,11 +50,10 @@ export function SettingField({ field, suffix, words, placeholder, fixed }: Setti
   const unused = useStudio((state) => whyUnused(field, optionsInForm(state)));
   const advice = useStudio((state) => adviceOn(field, optionsInForm(state)));
   const changed = useStudio((state) => fieldsChanged(state).has(field));
-  const isTraining = useStudio((state) => state.isTraining);
   const edited = useStudio((state) => state.trainFieldEdited);
   const label = labelOf(field);
   const rule = field in trainOptionRules ? trainOptionRules[field as TrainOptionPath] : undefined;
-  const disabled = isTraining || unused !== null || fixed !== undefined;
+  const disabled = unused !== null || fixed !== undefined;
   const hint = fixed ?? unused ?? (advice === null ? undefined : <span className="warn-text">{advice}</span>);
   const common = {
     label,

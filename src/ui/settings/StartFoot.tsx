@@ -1,4 +1,4 @@
-import { Play } from 'lucide-react';
+import { ListPlus, Play } from 'lucide-react';
 import { useShallow } from 'zustand/react/shallow';
 import { resolveTrainSteps } from '../../core/trainOptions.ts';
 import { plural, shortModelName } from '../../store/format.ts';
@@ -6,9 +6,9 @@ import { examplesOf, optionsInForm } from '../../store/trainSettings.ts';
 import { imagesToTrain, trainObstacles } from '../../store/trainRequest.ts';
 import { useStudio } from '../StudioContext.tsx';
 
-/** What stands between the person and the start, or what is going to happen; and the button. */
+/** What stands between the person and the start, or what is going to happen; and the button. While a run goes on, the next is queued. */
 export function StartFoot() {
-  const isTraining = useStudio((state) => state.isTraining);
+  const isTaken = useStudio((state) => state.isTraining || state.watchedRun !== null);
   const obstacles = useStudio(useShallow(trainObstacles));
   const modelId = useStudio((state) => state.selectedModelId);
   const imageCount = useStudio((state) => imagesToTrain(state).length);
@@ -16,18 +16,19 @@ export function StartFoot() {
   const allImagesChosen = useStudio((state) => state.allImagesChosen);
   const steps = useStudio((state) => resolveTrainSteps(optionsInForm(state), examplesOf(state)).maxTrainSteps);
   const trainPressed = useStudio((state) => state.trainPressed);
+  const runQueued = useStudio((state) => state.runQueued);
   return (
     <div className="inspector-foot">
       <p className="foot-fact" id="start-note" aria-live="polite">
-        {isTraining && 'Settings are fixed while a run goes on.'}
-        {!isTraining && obstacles.length > 0 && <span className="warn-text">{obstacles.join(' ')}</span>}
-        {!isTraining && obstacles.length === 0 && (
+        {obstacles.length > 0 && <span className="warn-text">{obstacles.join(' ')}</span>}
+        {obstacles.length === 0 && (
           <span>
             {plural(imageCount, 'image')}, {plural(steps, 'step')} on <strong>{shortModelName(modelId ?? '')}</strong>
+            {isTaken && ', after the run that goes on'}
           </span>
         )}
       </p>
-      {isReplay && !isTraining && (
+      {isReplay && (
         <p className="replay">
           <span>The {plural(imageCount, 'image')} of the recipe, in its order.</span>
           <button type="button" className="link" onClick={allImagesChosen}>
@@ -37,12 +38,20 @@ export function StartFoot() {
       )}
       <button
         type="button"
-        className="button button-primary button-large button-wide"
-        disabled={isTraining || obstacles.length > 0}
+        className={`button button-large button-wide${isTaken ? '' : ' button-primary'}`}
+        disabled={obstacles.length > 0}
         aria-describedby="start-note"
-        onClick={() => void trainPressed()}
+        onClick={() => void (isTaken ? runQueued() : trainPressed())}
       >
-        <Play size={14} fill="currentColor" aria-hidden="true" /> Start training
+        {isTaken ? (
+          <>
+            <ListPlus size={15} aria-hidden="true" /> Add to the queue
+          </>
+        ) : (
+          <>
+            <Play size={14} fill="currentColor" aria-hidden="true" /> Start training
+          </>
+        )}
       </button>
     </div>
   );

@@ -60,13 +60,13 @@ export function GenerateFoot() {
   const isTraining = useStudio((state) => state.isTraining);
   const pressed = useStudio((state) => state.generatePressed);
   const count = useStudio(({ generateForm: { batchSize, batchCount } }) => Number(batchSize) * Number(batchCount));
-  const disabled = !hasModel || !valid || isTraining;
+  const disabled = !hasModel || !valid;
   return (
     <div className="inspector-foot">
       {!hasModel && <p className="foot-fact warn-text">Choose a model first.</p>}
       {hasModel && isTraining && (
         <p className="foot-fact">
-          The GPU is busy training. Pictures can be drawn once the run is finished or stopped.
+          A run is training. Pictures are drawn between its steps, and its LoRA as it is then.
         </p>
       )}
       {hasModel && !valid && <p className="foot-fact warn-text">A setting needs another look: it is marked above.</p>}

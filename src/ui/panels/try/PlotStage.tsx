@@ -127,7 +127,6 @@ export function PlotStage() {
   const pressed = useStudio((state) => state.plotPressed);
   const swapped = useStudio((state) => state.plotAxesSwapped);
   const saved = useStudio((state) => state.plotSaved);
-  const isTraining = useStudio((state) => state.isTraining);
   const [open, setOpen] = useState<number | null>(null);
   const running = plot !== null && plot.endedAt === null;
   const cell = open === null ? undefined : plot?.cells[open];
@@ -160,7 +159,7 @@ export function PlotStage() {
           <button
             type="button"
             className="button button-primary"
-            disabled={running || isTraining || typeof count !== 'number'}
+            disabled={running || typeof count !== 'number'}
             onClick={() => void pressed()}
           >
             <Grid3x3 size={14} aria-hidden="true" /> Draw the plot
