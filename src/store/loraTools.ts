@@ -41,7 +41,7 @@ export interface ToolJob {
 
 export interface LoraToolsSlice {
   readonly droppedLoras: readonly DroppedLora[];
-  /** By {@link ToolLora.key}: what the file says, or why it says nothing. */
+  /** By {@link ToolLora.key}: what the file says, or why it says nothing; absent until it was asked for. */
   readonly toolReports: Readonly<Record<string, LoraReport | PlainError>>;
   /** What the Export room shows; null means the newest run. */
   readonly selectedLoraKey: string | null;
@@ -49,7 +49,7 @@ export interface LoraToolsSlice {
   readonly loraSelected: (key: string) => void;
   readonly loraFilesInspected: (files: readonly File[]) => void;
   readonly droppedLoraClosed: (id: string) => void;
-  readonly toolReportNeeded: (lora: ToolLora) => Promise<void>;
+  readonly toolReportNeeded: (lora: Pick<ToolLora, 'key' | 'input'>) => Promise<void>;
   /** What would be written, and who would take it. Rejects with what is wrong. */
   readonly loraWritten: (input: LoraInput, options: LoraWriteOptions) => Promise<LoraWritten>;
   /** These answer null when they were cancelled, and reject with what went wrong. */
@@ -89,6 +89,8 @@ export function isReport(report: LoraReport | PlainError): report is LoraReport 
 export function createLoraToolsSlice(context: SliceContext): LoraToolsSlice {
   const { client, set, get } = context;
   let controller: AbortController | null = null;
+  /** What each report was asked for: a run's file is another after more training. */
+  const asked = new Map<string, number | null>();
 
   /** Runs a long request under the one progress bar; null if it was cancelled. */
   const run = async <T extends RequestType>(
@@ -142,7 +144,10 @@ export function createLoraToolsSlice(context: SliceContext): LoraToolsSlice {
         selectedLoraKey: selectedLoraKey === `dropped ${id}` ? null : selectedLoraKey,
       })),
     toolReportNeeded: async ({ key, input }) => {
-      if (get().toolReports[key] !== undefined) return;
+      const trained = input.kind === 'run' ? get().runs.find(({ id }) => id === input.runId) : undefined;
+      const version = trained?.globalStep ?? null;
+      if (asked.has(key) && asked.get(key) === version) return;
+      asked.set(key, version);
       const report = await client.request('lora.report', { input }).catch(toPlainError);
       set(({ toolReports }) => ({ toolReports: { ...toolReports, [key]: report } }));
     },

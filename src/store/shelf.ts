@@ -5,7 +5,6 @@ import type {
   DownloadProgress,
   HubSearchHit,
   LibraryLora,
-  LoraReport,
   LoraSource,
   PluggedLora,
   StoredRun,
@@ -35,8 +34,6 @@ export interface ShelfSlice {
   readonly shelf: readonly ShelfLora[];
   /** Files that are kept in this browser, the latest first. */
   readonly library: readonly LibraryLora[];
-  /** What a LoRA's file says, by {@link sourceKey}; absent until it was asked for. */
-  readonly loraReports: Readonly<Record<string, LoraReport>>;
   /** Steps that a run's adapter was kept after, by run. */
   readonly runSteps: Readonly<Record<string, readonly number[]>>;
   readonly addingLoras: boolean;
@@ -64,7 +61,6 @@ export interface ShelfSlice {
   readonly loraFilesDropped: (files: readonly File[]) => Promise<void>;
   readonly libraryLoraRenamed: (id: string, name: string) => Promise<void>;
   readonly libraryLoraRemoved: (id: string) => Promise<void>;
-  readonly loraReportNeeded: (source: LoraSource) => Promise<void>;
   readonly runStepsNeeded: (runId: string) => Promise<void>;
   /** Asks the Hub: an id opens its files, other words search. */
   readonly hubSearched: (query: string) => Promise<void>;
@@ -123,7 +119,6 @@ const nothingFound: ShelfSlice['hubSearch'] = {
 
 export function createShelfSlice(context: SliceContext): ShelfSlice {
   const { client, set, get } = context;
-  const asked = new Set<string>();
   let fetching: AbortController | null = null;
 
   const setShelf = (shelf: readonly ShelfLora[]): void => {
@@ -145,7 +140,6 @@ export function createShelfSlice(context: SliceContext): ShelfSlice {
   return {
     shelf: recallShelf(),
     library: [],
-    loraReports: {},
     runSteps: {},
     addingLoras: false,
     hubSearch: nothingFound,
@@ -265,18 +259,6 @@ export function createShelfSlice(context: SliceContext): ShelfSlice {
       } catch (error) {
         reportError(context, 'The LoRA could not be removed', error);
         await get().libraryRefreshed();
-      }
-    },
-    loraReportNeeded: async (source) => {
-      const key = sourceKey(source);
-      if (asked.has(key)) return;
-      asked.add(key);
-      try {
-        const report = await client.request('lora.report', { input: source });
-        set(({ loraReports }) => ({ loraReports: { ...loraReports, [key]: report } }));
-      } catch {
-        // The card does without; whoever draws with it is told what is wrong.
-        asked.delete(key);
       }
     },
     runStepsNeeded: async (runId) => {

@@ -2,7 +2,9 @@ import { ChevronDown, TriangleAlert, X } from 'lucide-react';
 import { useEffect, useId, useState } from 'react';
 import { plural } from '../../../store/format.ts';
 import { loraFacts } from '../../../store/loraFacts.ts';
+import { isReport } from '../../../store/loraTools.ts';
 import { loraName, type ShelfLora, sourceKey } from '../../../store/shelf.ts';
+import type { LoraReport, LoraSource } from '../../../worker/protocol.ts';
 import { BlobImage } from '../../components/BlobImage.tsx';
 import { Hint, Info } from '../../components/Info.tsx';
 import { LogoMark } from '../../components/Logo.tsx';
@@ -10,13 +12,21 @@ import { Switch } from '../../components/Switch.tsx';
 import { WeightSlider } from '../../components/WeightSlider.tsx';
 import { useStudio } from '../../StudioContext.tsx';
 
+/** What a LoRA's file says; undefined while that is not known. */
+function useReport(source: LoraSource): LoraReport | undefined {
+  return useStudio((state) => {
+    const report = state.toolReports[sourceKey(source)];
+    return report !== undefined && isReport(report) ? report : undefined;
+  });
+}
+
 /** A picture of what the LoRA does: the run's latest sample, or what its file carries. */
 export function LoraThumb({ lora }: { readonly lora: Pick<ShelfLora, 'source'> }) {
   const { source } = lora;
   const sample = useStudio((state) =>
     source.kind === 'run' ? state.samplesByRun[source.runId]?.at(-1)?.images[0]?.png : undefined,
   );
-  const thumbnail = useStudio((state) => state.loraReports[sourceKey(source)]?.metadata['modelspec.thumbnail']);
+  const thumbnail = useReport(source)?.metadata['modelspec.thumbnail'];
   const runSamplesNeeded = useStudio((state) => state.runSamplesNeeded);
   useEffect(() => {
     if (source.kind === 'run') void runSamplesNeeded(source.runId);
@@ -110,15 +120,19 @@ function Unmatched({ names }: { readonly names: readonly string[] }) {
 export function LoraCard({ lora }: { readonly lora: ShelfLora }) {
   const { key, source, enabled, weight, textEncoderWeight } = lora;
   const name = useStudio((state) => loraName(state, source) ?? 'LoRA');
-  const report = useStudio((state) => state.loraReports[sourceKey(source)]);
-  const reportNeeded = useStudio((state) => state.loraReportNeeded);
+  const report = useReport(source);
+  const unreadable = useStudio((state) => {
+    const found = state.toolReports[sourceKey(source)];
+    return found === undefined || isReport(found) ? null : found;
+  });
+  const reportNeeded = useStudio((state) => state.toolReportNeeded);
   const unplugged = useStudio((state) => state.loraUnplugged);
   const switched = useStudio((state) => state.loraSwitched);
   const weightMoved = useStudio((state) => state.loraWeightMoved);
   const textEncoderWeightMoved = useStudio((state) => state.loraTextEncoderWeightMoved);
   const [open, setOpen] = useState(false);
   const detailsId = useId();
-  useEffect(() => void reportNeeded(source), [source, reportNeeded]);
+  useEffect(() => void reportNeeded({ key: sourceKey(source), input: source }), [source, reportNeeded]);
   const facts = report === undefined ? null : loraFacts(report);
   const hasTextEncoder = (report?.description.textEncoderModules ?? 0) > 0;
   return (
@@ -160,6 +174,7 @@ export function LoraCard({ lora }: { readonly lora: ShelfLora }) {
           <ChevronDown size={15} aria-hidden="true" />
         </button>
       </div>
+      {unreadable !== null && <p className="field-error">{unreadable.message}</p>}
       {facts !== null && <TriggerWords words={facts.words.slice(0, open ? 24 : 3)} />}
       {report !== undefined && report.description.unmatched.length > 0 && (
         <Unmatched names={report.description.unmatched} />
