@@ -99,7 +99,7 @@ test('two LoRAs with sliders, and a third from the Hub', async ({ page }) => {
     await expect(field(page, 'Prompt')).toHaveValue('a (cat:1.1) <lora:Waves:0.95>, drawing');
   });
 
-  await test.step('from a Hub, asked by its id', async () => {
+  await test.step('from a Hub, found by a word', async () => {
     const root = join(folder, 'repository');
     await mkdir(join(root, 'someone', 'stars'), { recursive: true });
     await writeDemoLora(join(root, 'someone', 'stars', 'Stars.safetensors'), 23);
@@ -112,8 +112,9 @@ test('two LoRAs with sliders, and a third from the Hub', async ({ page }) => {
     await page.getByRole('tab', { name: 'Hub' }).click();
     await expect(page.getByText(`Search contacts ${hub.url}`)).toBeVisible();
     expect(hub.requests).toHaveLength(0);
-    await field(page, 'Hub id or search words').fill('someone/stars');
+    await field(page, 'Hub id or search words').fill('stars');
     await page.getByRole('button', { name: 'Search' }).click();
+    await page.getByRole('button', { name: 'Files of someone/stars' }).click();
     await page.getByRole('button', { name: 'Get Stars.safetensors' }).click();
     await expect(page.getByText('“Stars” is on the shelf')).toBeVisible();
     await page.getByRole('button', { name: 'Close' }).click();

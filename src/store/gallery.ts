@@ -29,6 +29,7 @@ export interface GallerySlice {
   readonly pictureStepped: (delta: number) => void;
   readonly comparisonChosen: (id: string | null) => void;
   readonly pictureSelectionSet: (ids: readonly string[]) => void;
+  readonly pictureSelectionAdded: (ids: readonly string[]) => void;
   readonly pictureSelectionToggled: (id: string) => void;
   readonly picturesRemoved: (ids: readonly string[]) => Promise<void>;
   /** Puts the picture's settings back into form and shelf. */
@@ -108,6 +109,8 @@ export function createGallerySlice(context: SliceContext): GallerySlice {
     },
     comparisonChosen: (id) => set({ comparedPictureId: id }),
     pictureSelectionSet: (ids) => set({ selectedPictureIds: new Set(ids) }),
+    pictureSelectionAdded: (ids) =>
+      set(({ selectedPictureIds }) => ({ selectedPictureIds: new Set([...selectedPictureIds, ...ids]) })),
     pictureSelectionToggled: (id) =>
       set(({ selectedPictureIds }) => {
         const next = new Set(selectedPictureIds);

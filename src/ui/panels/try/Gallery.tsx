@@ -1,5 +1,5 @@
 import { Columns2, Download, Trash2 } from 'lucide-react';
-import { memo, useMemo, useState } from 'react';
+import { memo, useCallback, useMemo, useRef, useState } from 'react';
 import { useShallow } from 'zustand/react/shallow';
 import { describeLoras, pictureFileName } from '../../../store/gallery.ts';
 import { formatBytes, formatDate, plural } from '../../../store/format.ts';
@@ -9,9 +9,14 @@ import { BlobImage } from '../../components/BlobImage.tsx';
 import { LogoMark } from '../../components/Logo.tsx';
 import { useStudio } from '../../StudioContext.tsx';
 
-const GalleryCard = memo(function GalleryCard({ picture }: { readonly picture: GalleryPicture }) {
+interface GalleryCardProps {
+  readonly picture: GalleryPicture;
+  /** `extend`: all between the one toggled before and this one. */
+  readonly onToggle: (id: string, extend: boolean) => void;
+}
+
+const GalleryCard = memo(function GalleryCard({ picture, onToggle }: GalleryCardProps) {
   const selected = useStudio((state) => state.selectedPictureIds.has(picture.id));
-  const toggled = useStudio((state) => state.pictureSelectionToggled);
   const shown = useStudio((state) => state.pictureShown);
   const viewOpened = useStudio((state) => state.tryViewOpened);
   const { request } = picture;
@@ -34,7 +39,7 @@ const GalleryCard = memo(function GalleryCard({ picture }: { readonly picture: G
           <input
             type="checkbox"
             checked={selected}
-            onChange={() => toggled(picture.id)}
+            onChange={(event) => onToggle(picture.id, (event.nativeEvent as MouseEvent).shiftKey)}
             aria-label={`Select ${request.prompt}, ${about}`}
           />
         </label>
@@ -66,6 +71,8 @@ export function Gallery() {
     useShallow((state) => state.pictures.filter(({ id }) => state.selectedPictureIds.has(id))),
   );
   const selectionSet = useStudio((state) => state.pictureSelectionSet);
+  const selectionAdded = useStudio((state) => state.pictureSelectionAdded);
+  const toggled = useStudio((state) => state.pictureSelectionToggled);
   const removed = useStudio((state) => state.picturesRemoved);
   const shown = useStudio((state) => state.pictureShown);
   const comparisonChosen = useStudio((state) => state.comparisonChosen);
@@ -75,6 +82,17 @@ export function Gallery() {
     const words = query.toLowerCase().trim();
     return pictures.filter(({ parameters }) => parameters.toLowerCase().includes(words)).toReversed();
   }, [pictures, query]);
+  const toggledBefore = useRef<string | null>(null);
+  const toggle = useCallback(
+    (id: string, extend: boolean): void => {
+      const places = [toggledBefore.current, id].map((one) => found.findIndex((picture) => picture.id === one));
+      toggledBefore.current = id;
+      const [from = -1, to = -1] = places.toSorted((a, b) => a - b);
+      if (!extend || from < 0) toggled(id);
+      else selectionAdded(found.slice(from, to + 1).map((picture) => picture.id));
+    },
+    [found, toggled, selectionAdded],
+  );
   if (pictures.length === 0) {
     return (
       <div className="try-empty">
@@ -141,7 +159,7 @@ export function Gallery() {
       </div>
       <ul className="gallery-grid" aria-label="Gallery">
         {found.map((picture) => (
-          <GalleryCard key={picture.id} picture={picture} />
+          <GalleryCard key={picture.id} picture={picture} onToggle={toggle} />
         ))}
       </ul>
     </div>
