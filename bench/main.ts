@@ -7,10 +7,11 @@ import { runCommand } from '../src/cli/exit.ts';
 import { real } from '../src/cli/options.ts';
 import { stopRuntime } from '../src/gpu/runtime.ts';
 import type { Comparison } from './compare.ts';
-import { describeGpu, openBenchGpu } from './gpu.ts';
+import { describeGpu } from './gpu.ts';
 import { benchHot, ceilingsLine, hotMarkdown, hotTable, type HotReport } from './hot.ts';
 import { benchKernels, kernelTable } from './kernels.ts';
 import { benchMemory } from './memory.ts';
+import { openNodeGpu } from './nodeGpu.ts';
 import { benchStep } from './step.ts';
 import { histogram, stepTable } from './stepTable.ts';
 import type { StepReport } from './trainingStep.ts';
@@ -47,7 +48,7 @@ async function bench(part: Part | undefined, flags: Flags): Promise<number> {
     if (flags.verbose) print(`\n${histogram(result)}`);
   };
   if (wants('hot') || wants('kernels') || wants('step')) {
-    const gpu = await openBenchGpu();
+    const gpu = await openNodeGpu();
     try {
       report.gpu = describeGpu(gpu.runtime);
       print(`GPU: ${report.gpu}`);

@@ -3,7 +3,7 @@
  * every buffer is asked for and every command is recorded and validated as on a real GPU, so bytes and counts are exact.
  */
 import { UNet2DCondition } from '../src/models/unet.ts';
-import { openNullGpu } from './gpu.ts';
+import { openNullGpu } from './nodeGpu.ts';
 import { sd15Config, unetShapes, zeroWeights } from './sd15.ts';
 import { measureStep, type StepReport } from './trainingStep.ts';
 
