@@ -60,9 +60,11 @@ function oracle(pack, { name, icd }, only = []) {
 }
 
 // A clone stands alone; where the whole packs lie beside it, they are replayed too.
-const sharedPacks = ['../shared/oracle/sd15-tiny', '../shared/oracle/clip-tokenizer'].filter((pack) =>
-  existsSync(pack),
-);
+const sharedPacks = [
+  '../shared/oracle/sd15-tiny',
+  '../shared/oracle/clip-tokenizer',
+  '../shared/oracle/taesd-tiny',
+].filter((pack) => existsSync(pack));
 const playwrightReport = join(folder, 'e2e.json');
 
 /** @type {Stage[]} */
