@@ -62,6 +62,7 @@ async function generate(flags: GenerateFlags): Promise<number> {
   const progress = new Progress();
   const { close } = await openNodeGpu();
   const generator = new ImageGenerator(model);
+  const ctrlC = new CtrlC();
   const preview = flags.preview === undefined ? null : new PreviewFile(flags.preview);
   const draw = (asked: NamedRequest, onPicture: (picture: DrawnPicture) => void): Promise<DrawnPicture[]> => {
     let started = false;
@@ -74,6 +75,7 @@ async function generate(flags: GenerateFlags): Promise<number> {
         await preview?.write(step);
       },
       onPicture,
+      interrupted: () => ctrlC.pressed,
     });
   };
   const parametersOf = (asked: NamedRequest, { seed, index }: Pick<DrawnPicture, 'seed' | 'index'>) => {
@@ -83,13 +85,13 @@ async function generate(flags: GenerateFlags): Promise<number> {
   };
   try {
     if (plot) {
-      const image = await drawPlot(plot, draw);
+      const image = await drawPlot(plot, draw, () => ctrlC.pressed);
       const parameters = parametersOf(request, { seed: request.seed, index: 0 });
       await writePng(flags.out, image.picture, {
         ...parameters,
         settings: [...parameters.settings, ...image.settings],
       });
-      return 0;
+      return ctrlC.exitCode;
     }
     const count = flags.batch * flags.count;
     const writing: Promise<void>[] = [];
@@ -102,8 +104,9 @@ async function generate(flags: GenerateFlags): Promise<number> {
       const first = parametersOf(request, { seed: request.seed, index: 0 });
       await writePng(withSuffix(flags.out, 'grid'), await seedGrid(drawn), first);
     }
-    return 0;
+    return ctrlC.exitCode;
   } finally {
+    ctrlC.dispose();
     generator.dispose();
     progress.stop();
     close();
@@ -163,6 +166,27 @@ function numbered(path: string, index: number, count: number): string {
 function withSuffix(path: string, suffix: string): string {
   const extension = extname(path);
   return join(dirname(path), `${basename(path, extension)}-${suffix}${extension}`);
+}
+
+/** The first Ctrl-C ends the drawing after its step and keeps what there is; the second ends the process. */
+class CtrlC {
+  pressed = false;
+  private readonly onPress = (): void => {
+    this.pressed = true;
+    process.stderr.write('\nStopping after this step; press Ctrl-C again to stop at once.\n');
+  };
+
+  constructor() {
+    process.once('SIGINT', this.onPress);
+  }
+
+  get exitCode(): number {
+    return this.pressed ? 130 : 0;
+  }
+
+  dispose(): void {
+    process.off('SIGINT', this.onPress);
+  }
 }
 
 /** Writes previews, once a second at most; whoever looks at the file never sees half of one. */

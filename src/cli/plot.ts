@@ -67,14 +67,16 @@ export function plotContext(steps: SteppedLoras): PlotContext<NamedRequest> {
   };
 }
 
-/** Draws every cell; of a cell with several pictures, the first stands in the plot. */
+/** Draws every cell, one picture each, until `stopped` says so: what was not drawn stays empty. */
 export async function drawPlot(
   plot: Plot<NamedRequest>,
   draw: (request: NamedRequest, onPicture: (picture: DrawnPicture) => void) => Promise<unknown>,
+  stopped: () => boolean,
 ): Promise<{ readonly picture: RgbImage; readonly settings: readonly (readonly [string, string])[] }> {
   const { axes, columns, rows, planes, cells } = plot;
   const pictures: (RgbImage | null)[] = Array.from({ length: columns * rows * planes }, () => null);
   for (const { x, y, z, settings } of cells) {
+    if (stopped()) break;
     await draw({ ...settings, batchSize: 1, batchCount: 1 }, ({ image }) => {
       pictures[(z * rows + y) * columns + x] = image;
     });
