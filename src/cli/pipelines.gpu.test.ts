@@ -94,7 +94,7 @@ describe('batches', () => {
     const rows: number[] = [];
     const forward = unet.forward.bind(unet);
     unet.forward = (sample, ...rest) => {
-      rows.push(sample.shape[0]!);
+      rows.push(sample.shape[0]);
       return forward(sample, ...rest);
     };
     unet.maxRows = () => 4;
