@@ -4,6 +4,7 @@ import { bakeCommand } from './bakeCommand.ts';
 import { convertCommand } from './convertCommand.ts';
 import { generateCommand } from './generateCommand.ts';
 import { infoCommand } from './infoCommand.ts';
+import { jobCommand } from './jobCommand.ts';
 import { mergeCommand } from './mergeCommand.ts';
 import { resizeCommand } from './resizeCommand.ts';
 import { trainCommand } from './trainCommand.ts';
@@ -13,6 +14,7 @@ await new Command('loratory')
   .showHelpAfterError('(add --help for all options)')
   .addCommand(trainCommand())
   .addCommand(generateCommand())
+  .addCommand(jobCommand())
   .addCommand(infoCommand())
   .addCommand(convertCommand())
   .addCommand(mergeCommand())

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { demoModel } from '../core/demoModel.ts';
 import { LoratoryError } from '../core/errors.ts';
+import type { FileTree } from '../core/files.ts';
 import { type DiffusionModel, openDiffusionModel } from '../models/repository.ts';
 import { resolutionUnit } from '../session/training.ts';
 import { folderTree } from './nodeFiles.ts';
@@ -32,10 +33,14 @@ export function demoFolder(root = projectRoot()): string {
   return found;
 }
 
+/** The files of what `--model` names. Throws {@link DemoModelMissingError} or FileNotFoundError. */
+export function modelTree(option: string): Promise<FileTree> {
+  return option === demoModel.id ? folderTree(demoFolder(), demoModel.name) : folderTree(option);
+}
+
 /** Opens what `--model` names. Throws {@link DemoModelMissingError}, FileNotFoundError and what openDiffusionModel throws. */
 export async function openModel(option: string): Promise<DiffusionModel> {
-  const tree = option === demoModel.id ? folderTree(demoFolder(), demoModel.name) : folderTree(option);
-  return openDiffusionModel(await tree);
+  return openDiffusionModel(await modelTree(option));
 }
 
 /** Side of the pictures that the model was trained on, in pixels: 512 for SD1.5. */

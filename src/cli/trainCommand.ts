@@ -1,36 +1,28 @@
 /** `loratory train`: a folder of pictures in, a LoRA file out. */
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
 import { encodePng } from '../formats/png.ts';
+import { readRecipe, writeRecipe } from '../formats/recipe.ts';
 import { adapterFile } from '../export/runFile.ts';
 import { trainingFactsOf } from '../export/trainingFacts.ts';
-import { type PresetName, presetNameFor, presets } from '../core/presets.ts';
-import { readPromptLines, samplePromptsOf } from '../core/promptLines.ts';
-import { readKohyaConfig } from '../formats/kohya/readConfig.ts';
-import { FileNotFoundError } from './nodeFiles.ts';
 import { TrainControl } from '../session/control.ts';
 import { trainLora } from '../session/training.ts';
-import { defaultOptimizer, optimizerDefaults, type TrainOptions } from '../core/trainOptions.ts';
 import { runCommand } from './exit.ts';
 import { imageGrid } from './grid.ts';
 import { openNodeGpu } from './nodeGpu.ts';
-import { imageSizeOf, modelHelp, openModel } from './openModel.ts';
-import { repeated } from './options.ts';
-import { addTrainFlags, trainOptionsOf } from './trainFlags.ts';
+import { parseColour } from '../dataset/accept.ts';
+import { imageSizeOf, modelHelp, modelTree, openModel } from './openModel.ts';
 import { formatDuration, Progress } from './progress.ts';
+import { recipeDifferences, recipeImages, recipeModel, recipeOf } from './recipes.ts';
 import { openTrainingFolder } from './trainingFolder.ts';
+import { addSettingsFlags, namedText, readSettings, type SettingsFlags } from './trainSettings.ts';
 
-const presetChoices = ['style', 'character', 'kohya', 'diffusers', 'oneTrainer'] as const;
-
-interface TrainFlags {
-  readonly model: string;
+interface TrainFlags extends SettingsFlags {
   readonly images: string;
   readonly out: string;
-  readonly preset: (typeof presetChoices)[number];
-  readonly config: string[];
-  readonly trigger?: string;
-  readonly prompt: string[];
+  readonly recipe?: string;
+  readonly saveRecipe?: string;
   readonly samples?: string;
   readonly losses?: string;
 }
@@ -41,92 +33,46 @@ export function trainCommand(): Command {
     .requiredOption('--model <dir>', modelHelp)
     .requiredOption('--images <dir>', 'folder of pictures with captions in .txt files of the same name')
     .requiredOption('--out <file>', 'the .safetensors file to write')
-    .addOption(
-      new Option(
-        '--preset <name>',
-        'defaults for rank, alpha, steps and so on; the demo model has its own style and character',
-      )
-        .choices(presetChoices)
-        .default('style'),
-    )
-    .option(
-      '--config <file>',
-      'a config, dataset or prompt file of kohya’s trainers in place of a preset (may be repeated)',
-      repeated,
-      [],
-    )
-    .option('--trigger <word>', 'a word put in front of every caption')
-    .option(
-      '--prompt <text>',
-      'a prompt to draw samples of, with --n, --w, --h, --d, --l and --s as kohya has them (may be repeated)',
-      repeated,
-      [],
-    )
+    .option('--recipe <file>', 'replay the run of a recipe: its settings, captions and crops')
+    .option('--save-recipe <file>', 'write the recipe that replays this run')
     .option('--samples <dir>', 'folder for sample grids, one PNG a time')
     .option('--losses <file>', 'write the loss of every step as JSON');
-  return addTrainFlags(command).action((flags: TrainFlags) => runCommand(() => train(flags)));
-}
-
-/** What the flags say, over a config file or a preset, over the defaults that suit the model and the optimizer. */
-async function readOptions(
-  flags: TrainFlags,
-  imageSize: number,
-  say: (text: string) => void,
-): Promise<{ readonly options: TrainOptions; readonly triggerWord: string }> {
-  const config = flags.config.length === 0 ? null : readKohyaConfig(await Promise.all(flags.config.map(namedText)));
-  for (const { argument, kind, why } of config?.notes ?? []) {
-    if (kind !== 'passed over') say(argument === '' ? why : `${argument}: ${why}`);
-  }
-  const base = config?.options ?? { ...presets[presetFor(flags)], resolution: imageSize, sampleEvery: 0 };
-  const given: Readonly<Record<string, unknown>> = { ...flags };
-  const { name } = trainOptionsOf(given, base).optimizer;
-  const isOther = name !== base.optimizer.name;
-  const options = trainOptionsOf(given, {
-    ...base,
-    // Rates and decays suit one optimizer only.
-    ...(isOther ? { optimizer: defaultOptimizer(name) } : {}),
-    ...(isOther && name !== 'adamw8bit' ? { learningRate: optimizerDefaults[name].learningRate } : {}),
-  });
-  const read = readPromptLines(flags.prompt.join('\n'));
-  const { prompts, problems } = samplePromptsOf(read.lines, options.seed);
-  for (const problem of [...read.problems, ...problems]) say(problem);
-  return {
-    options: {
-      ...options,
-      sampleEvery: flags.samples ? options.sampleEvery : 0,
-      samplePrompts: flags.prompt.length > 0 ? prompts : options.samplePrompts,
-    },
-    triggerWord: flags.trigger ?? config?.triggerWord ?? '',
-  };
-}
-
-function presetFor({ preset, model }: TrainFlags): PresetName {
-  return preset === 'style' || preset === 'character' ? presetNameFor(model, preset) : preset;
-}
-
-async function namedText(path: string): Promise<{ readonly name: string; readonly text: string }> {
-  try {
-    return { name: basename(path), text: await readFile(path, 'utf8') };
-  } catch {
-    throw new FileNotFoundError(path, 'file');
-  }
+  return addSettingsFlags(command).action((flags: TrainFlags) => runCommand(() => train(flags)));
 }
 
 async function train(flags: TrainFlags): Promise<number> {
   const model = await openModel(flags.model);
   const progress = new Progress();
-  const { options, triggerWord } = await readOptions(flags, imageSizeOf(model), (text) => progress.say(text));
+  const say = (text: string): void => progress.say(text);
+  const recipe = flags.recipe === undefined ? null : readRecipe((await namedText(flags.recipe)).text);
+  for (const note of recipe?.notes ?? []) say(note);
+  const settings = await readSettings(flags, imageSizeOf(model), say, recipe?.recipe);
+  const { triggerWord } = settings;
+  const options = { ...settings.options, sampleEvery: flags.samples ? settings.options.sampleEvery : 0 };
   const startedAt = Date.now();
-  const { images, refused, uncaptioned } = await openTrainingFolder(flags.images);
-  for (const error of refused) progress.say(`Left out: ${error.message} ${error.remedy}`);
-  if (uncaptioned.length > 0) {
-    progress.say(
+  const {
+    images: found,
+    refused,
+    uncaptioned,
+  } = await openTrainingFolder(flags.images, recipe === null ? undefined : parseColour(recipe.recipe.background));
+  for (const error of refused) say(`Left out: ${error.message} ${error.remedy}`);
+  const images = recipe === null ? found : recipeImages(recipe.recipe, found, flags.images);
+  if (recipe === null && uncaptioned.length > 0) {
+    say(
       `No caption for ${uncaptioned.join(', ')}: put the text into a .txt file of the same name. Training goes on with ${triggerWord ? 'the trigger word alone' : 'an empty caption'}.`,
     );
   }
   if (flags.samples) await mkdir(flags.samples, { recursive: true });
   await mkdir(dirname(flags.out), { recursive: true });
   const name = basename(flags.out, extname(flags.out));
+  if (recipe !== null || flags.saveRecipe !== undefined) {
+    const used = await recipeModel(flags.model, await modelTree(flags.model));
+    for (const difference of recipe === null ? [] : recipeDifferences(recipe.recipe, used, images)) say(difference);
+    if (flags.saveRecipe !== undefined) {
+      const facts = { name, triggerWord, model: used, options: settings.options, images };
+      await writeFile(flags.saveRecipe, writeRecipe(recipeOf(facts)));
+    }
+  }
 
   const { close, runtime } = await openNodeGpu();
   const control = new TrainControl();

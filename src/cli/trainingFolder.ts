@@ -35,9 +35,19 @@ export class NoImagesError extends LoratoryError {
   }
 }
 
+/** A picture of a folder, with the files themselves. */
+export interface FolderImage extends TrainingImage {
+  readonly file: Blob;
+  /** SHA-256 of the file, hex. */
+  readonly contentHash: string;
+  readonly maskFile: Blob | null;
+  /** The same of its mask's file; null: it has none. */
+  readonly maskHash: string | null;
+}
+
 export interface TrainingFolder {
   /** Sorted by path, as the browser's file lists are; a picture's id is its path. */
-  readonly images: readonly TrainingImage[];
+  readonly images: readonly FolderImage[];
   readonly refused: readonly PlainError[];
   /** Paths of pictures without a caption. */
   readonly uncaptioned: readonly string[];
@@ -46,7 +56,7 @@ export interface TrainingFolder {
 /** Reads a folder with those below it; files that cannot be used are listed, the rest goes on. */
 export async function openTrainingFolder(folder: string, background?: Rgb): Promise<TrainingFolder> {
   const sorted = await sortFiles(await filesOf(folder));
-  const images: TrainingImage[] = [];
+  const images: FolderImage[] = [];
   const refused: PlainError[] = sorted.refused.map(({ error }) => error);
   const byHash = new Map<string, string>();
   const refuse = (error: unknown): void => {
@@ -56,10 +66,9 @@ export async function openTrainingFolder(folder: string, background?: Rgb): Prom
   for (const sortedImage of sorted.images) {
     try {
       const image = await openImage(sortedImage, byHash, background);
-      images.push({
-        ...image,
-        mask: sortedImage.mask && ((await openMask(sortedImage.mask, image).catch(refuse)) ?? null),
-      });
+      const mask = sortedImage.mask && ((await openMask(sortedImage.mask, image).catch(refuse)) ?? null);
+      const maskFile = mask && sortedImage.mask ? sortedImage.mask.file : null;
+      images.push({ ...image, mask, maskFile, maskHash: maskFile && (await contentHash(maskFile)) });
     } catch (error) {
       refuse(error);
     }
@@ -72,7 +81,7 @@ async function openImage(
   { path, file, caption, repeats }: SortedImage,
   byHash: Map<string, string>,
   background: Rgb | undefined,
-): Promise<TrainingImage> {
+): Promise<Omit<FolderImage, 'maskFile' | 'maskHash'>> {
   const name = baseName(path);
   await checkImageFile(file, name);
   const hash = await contentHash(file);
@@ -82,7 +91,7 @@ async function openImage(
   // Decoding now finds damaged files before the models are loaded; the pixels are not kept.
   await pixels();
   byHash.set(hash, path);
-  return { id: path, caption: caption ?? '', repeats, pixels };
+  return { id: path, caption: caption ?? '', repeats, pixels, file, contentHash: hash };
 }
 
 /** A mask that cannot be used throws; its image is used without it. */

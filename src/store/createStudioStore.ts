@@ -14,6 +14,7 @@ import { createPresetsSlice } from './presets.ts';
 import { createPlotSlice } from './plot.ts';
 import { createPromptCountSlice } from './promptCount.ts';
 import { createRestoreSlice } from './restore.ts';
+import { createRunRecordsSlice } from './runRecords.ts';
 import { createRunsSlice } from './runs.ts';
 import { createSamplesSlice } from './samples.ts';
 import { createSettingsSlice } from './settings.ts';
@@ -39,6 +40,7 @@ export function createStudioStore(client: StudioClient): StudioStore {
       ...createTrainingSlice(context),
       ...createLiveRunSlice(context),
       ...createRunsSlice(context),
+      ...createRunRecordsSlice(context),
       ...createShelfSlice(context),
       ...createEmbeddingsSlice(context),
       ...createGenerateSlice(context),

@@ -33,6 +33,8 @@ export interface InterchangeSlice {
   readonly addressRead: () => Promise<void>;
   readonly importAccepted: () => Promise<void>;
   readonly allImagesChosen: () => void;
+  /** Shows a stored run's recipe as one that was opened. */
+  readonly runReplayed: (runId: string) => Promise<void>;
   readonly recipeCopied: (source: ShareSource, as: 'json' | 'link') => Promise<void>;
   readonly recipeSaved: (source: ShareSource) => Promise<void>;
   readonly kohyaExportPressed: (source: ShareSource) => Promise<void>;
@@ -146,6 +148,7 @@ export function createInterchangeSlice(context: SliceContext): InterchangeSlice 
       get().roomOpened('train');
     },
     allImagesChosen: () => set({ replayIds: null }),
+    runReplayed: (runId) => read(async () => readRecipe((await client.request('recipe.write', { runId })).json)),
     recipeCopied: async (source, as) => {
       const asked = sourceOf(source);
       if (asked === null) return;

@@ -14,6 +14,7 @@ import type { PresetsSlice } from './presets.ts';
 import type { PlotSlice } from './plot.ts';
 import type { PromptCountSlice } from './promptCount.ts';
 import type { RestoreSlice } from './restore.ts';
+import type { RunRecordsSlice } from './runRecords.ts';
 import type { RunsSlice } from './runs.ts';
 import type { SamplesSlice } from './samples.ts';
 import type { SettingsSlice } from './settings.ts';
@@ -32,6 +33,7 @@ export interface StudioState
     PresetsSlice,
     InterchangeSlice,
     RunsSlice,
+    RunRecordsSlice,
     ShelfSlice,
     EmbeddingsSlice,
     GenerateSlice,

@@ -8,6 +8,7 @@ import './styles/rooms.css';
 import './styles/live.css';
 import './styles/runs.css';
 import './styles/settings.css';
+import './styles/run.css';
 import './styles/try.css';
 import './styles/loras.css';
 import { createRoot } from 'react-dom/client';

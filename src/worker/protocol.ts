@@ -231,6 +231,12 @@ export interface RunParent {
   readonly globalStep: number;
 }
 
+/** The mean loss on the images that are not trained on, at fixed timesteps and noise. */
+export interface ValidationPoint {
+  readonly globalStep: number;
+  readonly loss: number;
+}
+
 export interface StoredRun {
   readonly id: string;
   readonly name: string;
@@ -243,6 +249,8 @@ export interface StoredRun {
   readonly imageCount: number;
   /** Loss of every step so far. */
   readonly losses: readonly number[];
+  /** Loss on the held-out images, by step; absent where none was measured. */
+  readonly validations?: readonly ValidationPoint[];
   /** The run's log, oldest first. */
   readonly events?: readonly RunEvent[];
   /** The run that this one branched off. */

@@ -2,6 +2,7 @@ import { useEffect, useMemo, useRef } from 'react';
 import uPlot from 'uplot';
 import { formatLoss } from '../../store/format.ts';
 import { smoothLosses } from '../../store/smoothing.ts';
+import type { ValidationPoint } from '../../worker/protocol.ts';
 import { useTheme } from '../hooks/useTheme.ts';
 import { Info } from './Info.tsx';
 
@@ -10,10 +11,14 @@ interface LossChartProps {
   readonly losses: { readonly values: readonly number[] };
   /** Right end of the axis, so that the curve grows into the room that it will need. */
   readonly maxTrainSteps: number;
+  /** Loss on held-out images, drawn as dots. */
+  readonly validations?: readonly ValidationPoint[];
 }
 
-/** Steps, losses, smoothed losses. */
-type Curves = [number[], number[], number[]];
+/** Steps, losses, smoothed losses, validation losses (null where none was measured). */
+type Curves = [number[], number[], number[], (number | null)[]];
+
+const noPoints: readonly ValidationPoint[] = [];
 
 function chartOptions(
   element: HTMLElement,
@@ -50,32 +55,39 @@ function chartOptions(
       {},
       { stroke: color('--chart-raw'), width: 1, points: { show: false } },
       { stroke: color('--accent'), width: 2.5, points: { show: false } },
+      {
+        stroke: color('--coral'),
+        width: 1.5,
+        spanGaps: true,
+        points: { show: true, size: 7, fill: color('--coral'), width: 0 },
+      },
     ],
     hooks: { setCursor: [(plot) => onHover(plot.cursor.idx ?? null)] },
   };
 }
 
 /** The values at `index`, or the last ones. */
-function readOut([steps, raw, smooth]: Curves, index: number | null): string {
+function readOut([steps, raw, smooth, held]: Curves, index: number | null): string {
   const at = index ?? steps.length - 1;
   const step = steps[at];
   if (step === undefined) return '';
-  return `step ${step}   loss ${formatLoss(raw[at] ?? NaN)}   smoothed ${formatLoss(smooth[at] ?? NaN)}`;
+  // The last one that was measured by then.
+  const measured = held.slice(0, at + 1).findLast((loss) => loss !== null);
+  const validation = measured === undefined || measured === null ? '' : `   held out ${formatLoss(measured)}`;
+  return `step ${step}   loss ${formatLoss(raw[at] ?? NaN)}   smoothed ${formatLoss(smooth[at] ?? NaN)}${validation}`;
 }
 
 /** The drawing itself. Colours are read when it is made, so another theme needs another one (`key`). */
-function Plot({ losses, maxTrainSteps }: LossChartProps) {
+function Plot({ losses, maxTrainSteps, validations = noPoints }: LossChartProps) {
   const host = useRef<HTMLDivElement>(null);
   const readout = useRef<HTMLSpanElement>(null);
   const plot = useRef<uPlot | null>(null);
-  const curves = useMemo<Curves>(
-    () => [
-      Array.from(losses.values, (_, index) => index + 1),
-      Array.from(losses.values),
-      smoothLosses(Array.from(losses.values)),
-    ],
-    [losses],
-  );
+  const curves = useMemo<Curves>(() => {
+    const raw = Array.from(losses.values);
+    const held = new Map(validations.map(({ globalStep, loss }) => [globalStep, loss]));
+    const steps = raw.map((_, index) => index + 1);
+    return [steps, raw, smoothLosses(raw), steps.map((step) => held.get(step) ?? null)];
+  }, [losses, validations]);
   const latest = useRef(curves);
 
   useEffect(() => {
@@ -133,6 +145,11 @@ export function LossChart(props: LossChartProps) {
       <div className="card-head">
         <h3>Loss</h3>
         <Info term="loss" label="loss" />
+        {props.validations !== undefined && props.validations.length > 0 && (
+          <span className="chart-key">
+            <span className="chart-dot" aria-hidden="true" /> held-out images
+          </span>
+        )}
       </div>
       <Plot key={theme} {...props} />
     </section>

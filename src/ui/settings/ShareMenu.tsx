@@ -1,4 +1,4 @@
-import { Copy, FileCog, FileDown, Link2, PackageOpen, Share2, Upload } from 'lucide-react';
+import { Copy, FileCog, FileDown, Link2, PackageOpen, RotateCcw, Share2, Upload } from 'lucide-react';
 import { DropdownMenu } from 'radix-ui';
 import type { ReactNode } from 'react';
 import type { ShareSource } from '../../store/interchange.ts';
@@ -87,6 +87,32 @@ export function ShareMenu() {
           />
           <DropdownMenu.Separator className="menu-line" />
           <ShareItems source="form" />
+        </DropdownMenu.Content>
+      </DropdownMenu.Portal>
+    </DropdownMenu.Root>
+  );
+}
+
+/** The same for a stored run; and its settings back into the form. */
+export function RunShareMenu({ runId }: { readonly runId: string }) {
+  const runReplayed = useStudio((state) => state.runReplayed);
+  return (
+    <DropdownMenu.Root modal={false}>
+      <DropdownMenu.Trigger asChild>
+        <button type="button" className="button">
+          <Share2 size={14} aria-hidden="true" /> Recipe
+        </button>
+      </DropdownMenu.Trigger>
+      <DropdownMenu.Portal>
+        <DropdownMenu.Content className="menu menu-told" align="end" sideOffset={6} collisionPadding={12}>
+          <Item
+            icon={<RotateCcw size={15} aria-hidden="true" />}
+            label="Train like this again"
+            about="Its settings, captions and images in the Train room."
+            onSelect={() => void runReplayed(runId)}
+          />
+          <DropdownMenu.Separator className="menu-line" />
+          <ShareItems source={{ runId }} />
         </DropdownMenu.Content>
       </DropdownMenu.Portal>
     </DropdownMenu.Root>

@@ -1,11 +1,19 @@
 import { Trash2, Wand } from 'lucide-react';
+import { useEffect, useMemo } from 'react';
 import { formatDate, shortModelName } from '../../../store/format.ts';
 import type { ToolLora } from '../../../store/loraTools.ts';
+import { summariseRecord } from '../../../store/runRecords.ts';
 import type { SampleRow, StoredRun } from '../../../worker/protocol.ts';
 import { Disclosure } from '../../components/Disclosure.tsx';
 import { LossChart } from '../../components/LossChart.tsx';
 import { StoryGrid } from '../../components/StoryGrid.tsx';
 import { useWrapped } from '../../hooks/useWrapped.ts';
+import { ImageLosses } from '../../run/ImageLosses.tsx';
+import { RunLog } from '../../run/RunLog.tsx';
+import { RunSettings } from '../../run/RunSettings.tsx';
+import { TimestepLosses } from '../../run/TimestepLosses.tsx';
+import { ValidationNote } from '../../run/ValidationNote.tsx';
+import { RunShareMenu } from '../../settings/ShareMenu.tsx';
 import { useStudio } from '../../StudioContext.tsx';
 import { LoraActions } from './LoraActions.tsx';
 import { LoraReportOf } from './LoraReportOf.tsx';
@@ -31,6 +39,10 @@ export function RunDetail({ run, lora }: RunDetailProps) {
   const live = useStudio((state) => state.liveLosses);
   const losses = isLive ? live : stored;
   const { options } = run;
+  const record = useStudio((state) => state.recordsByRun[run.id]);
+  const runRecordNeeded = useStudio((state) => state.runRecordNeeded);
+  useEffect(() => void runRecordNeeded(run), [run, runRecordNeeded]);
+  const summary = useMemo(() => (record === undefined ? null : summariseRecord(record)), [record]);
   const facts: readonly [string, string][] = [
     ['Model', shortModelName(run.modelId)],
     ['Trigger word', run.triggerWord === '' ? 'none' : run.triggerWord],
@@ -71,6 +83,7 @@ export function RunDetail({ run, lora }: RunDetailProps) {
             >
               <Wand size={14} aria-hidden="true" /> Try it
             </button>
+            <RunShareMenu runId={run.id} />
             {lora !== undefined && <LoraActions lora={lora} />}
           </div>
         </div>
@@ -83,8 +96,23 @@ export function RunDetail({ run, lora }: RunDetailProps) {
           ))}
         </dl>
       </section>
-      <LossChart losses={losses} maxTrainSteps={options.maxTrainSteps} />
+      <LossChart
+        losses={losses}
+        maxTrainSteps={options.maxTrainSteps}
+        {...(run.validations === undefined ? {} : { validations: run.validations })}
+      />
+      {run.validations !== undefined && <ValidationNote points={run.validations} />}
       <StoryGrid rows={rows ?? noRows} emptyText="No samples were drawn in this run." />
+      {summary !== null && summary.images.length > 0 && (
+        <div className="run-columns">
+          <ImageLosses images={summary.images} />
+          <TimestepLosses buckets={summary.buckets} />
+        </div>
+      )}
+      <div className="run-columns">
+        <RunSettings options={options} />
+        {run.events !== undefined && run.events.length > 0 && <RunLog events={run.events} />}
+      </div>
       {lora !== undefined && (
         <section className="card raw" aria-label="What is in the file">
           <Disclosure title="What is in the file" aside="header, blocks, tensors">
