@@ -1,6 +1,7 @@
 // Plan: pictures with the demo model. A picture saved as PNG and dropped on the prompt after everything was changed brings its settings
-// back and draws the same pixels; A1111's text pasted does likewise and says what has no place here; the gallery outlives a reload and
-// deletes with an undo; two pictures are wiped by the keyboard; an X/Y plot fills its grid and is saved as one picture.
+// back and draws the same pixels; A1111's text pasted does likewise and says what has no place here; a part of a picture is painted over
+// and drawn again; two pictures are wiped by the keyboard; the gallery outlives a reload and deletes with an undo; an X/Y plot fills its
+// grid and is saved as one picture.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -96,13 +97,36 @@ test('settings travel in pictures; gallery, comparison and plot', async ({ page 
     await expect(page.getByText(/^plain model · seed 99 · 2 steps · Euler a/)).toBeVisible({ timeout: 180_000 });
   });
 
+  await test.step('a part painted over by the keyboard and drawn again; the rest is kept', async () => {
+    const before = (await pixelsOf(picture(page))).split(',');
+    await page.getByRole('button', { name: 'From a picture' }).click();
+    await page.getByRole('button', { name: 'The one that is shown' }).click();
+    await page.getByRole('button', { name: 'Paint a mask' }).click();
+    await page.getByTestId('mask-canvas').press(']');
+    await page.keyboard.press('Space');
+    await page.getByRole('button', { name: 'Use this mask' }).click();
+    await field(page, 'Mask blur').fill('0');
+    await field(page, 'Seed').fill('5');
+    await page.getByRole('button', { name: 'Generate' }).click();
+    await expect(page.getByText(/^plain model · seed 5 /)).toBeVisible({ timeout: 180_000 });
+    const after = (await pixelsOf(picture(page))).split(',');
+    const at = (x: number, y: number): number => 4 * (64 * y + x);
+    const same = (x: number, y: number): boolean =>
+      before.slice(at(x, y), at(x, y) + 3).join() === after.slice(at(x, y), at(x, y) + 3).join();
+    expect([same(0, 0), same(63, 0), same(0, 63), same(63, 63)]).toEqual([true, true, true, true]);
+    const changed = [...before.keys()].filter((i) => before[i] !== after[i]).length;
+    expect(changed).toBeGreaterThan(20);
+    await page.getByRole('button', { name: 'No picture' }).click();
+    await field(page, 'Seed').fill('99');
+  });
+
   await test.step('two pictures wiped by the keyboard', async () => {
     await page.getByRole('button', { name: 'Compare', exact: true }).click();
     const bar = page.getByRole('slider', { name: 'Where the first picture ends' });
     await bar.focus();
     await page.keyboard.press('ArrowRight');
     await expect(bar).toHaveAttribute('aria-valuenow', '51');
-    await expect(page.getByRole('img', { name: /^First picture: Dots at 0\.65/ })).toBeVisible();
+    await expect(page.getByRole('img', { name: /^First picture: plain model, seed 99/ })).toBeVisible();
     await page.getByRole('button', { name: 'Compare', exact: true }).click();
   });
 
@@ -110,12 +134,12 @@ test('settings travel in pictures; gallery, comparison and plot', async ({ page 
     await page.reload();
     await page.getByRole('tab', { name: /^Gallery/ }).click();
     const cards = page.getByRole('list', { name: 'Gallery' }).getByRole('listitem');
-    await expect(cards).toHaveCount(3);
+    await expect(cards).toHaveCount(4);
     await page.getByRole('checkbox').first().check();
     await page.getByRole('button', { name: 'Delete 1' }).click();
-    await expect(cards).toHaveCount(2);
-    await page.getByRole('button', { name: 'Undo' }).click();
     await expect(cards).toHaveCount(3);
+    await page.getByRole('button', { name: 'Undo' }).click();
+    await expect(cards).toHaveCount(4);
     await page.getByRole('searchbox', { name: 'Search prompts and settings' }).fill('red');
     await expect(cards).toHaveCount(2);
   });

@@ -65,6 +65,8 @@ export interface ShelfSlice {
   /** Asks the Hub: an id opens its files, other words search. */
   readonly hubSearched: (query: string) => Promise<void>;
   readonly hubRepositoryOpened: (id: string) => Promise<void>;
+  /** Back to what the search found. */
+  readonly hubRepositoryClosed: () => void;
   readonly hubLoraFetched: (id: string, path: string) => Promise<void>;
   readonly hubFetchCancelled: () => void;
 }
@@ -298,6 +300,7 @@ export function createShelfSlice(context: SliceContext): ShelfSlice {
         setHub({ open: null, error: toPlainError(error) });
       }
     },
+    hubRepositoryClosed: () => setHub({ open: null, error: null }),
     hubLoraFetched: async (id, path) => {
       fetching = new AbortController();
       setHub({ fetching: path, progress: null, error: null });

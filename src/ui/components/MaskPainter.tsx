@@ -12,8 +12,8 @@ interface MaskPainterProps {
   readonly mask: Blob | null;
   /** What a painted place means, e.g. `is drawn again`. */
   readonly meaning: string;
-  /** After every stroke. Null once nothing is painted. */
-  readonly onChange: (mask: Blob | null) => void;
+  /** After every stroke, at once: the file itself takes a moment. Null once nothing is painted. */
+  readonly onChange: (mask: Promise<Blob | null>) => void;
 }
 
 /** Seen over the picture; the page's accent, half transparent. */
@@ -70,7 +70,7 @@ export function MaskPainter({ image, width, height, mask, meaning, onChange }: M
 
   const settle = (next: readonly MaskStroke[], from: ImageBitmap | null = base): void => {
     setStrokes(next);
-    void maskBlob(paintMask(width, height, from, next)).then(onChange);
+    onChange(maskBlob(paintMask(width, height, from, next)));
   };
   const finish = (done: MaskStroke): void => {
     setUndone([]);

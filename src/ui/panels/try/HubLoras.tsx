@@ -91,6 +91,7 @@ export function HubLoras() {
   const token = useStudio((state) => state.accessToken);
   const tokenEdited = useStudio((state) => state.accessTokenEdited);
   const searched = useStudio((state) => state.hubSearched);
+  const closed = useStudio((state) => state.hubRepositoryClosed);
   const [query, setQuery] = useState(asked);
   return (
     <div className="stack">
@@ -126,7 +127,7 @@ export function HubLoras() {
       />
       {error !== null && <ErrorNote error={error} />}
       {open !== null && hits !== null && (
-        <button type="button" className="link" onClick={() => void searched(asked)}>
+        <button type="button" className="link" onClick={closed}>
           <ChevronLeft size={14} aria-hidden="true" /> Back to the results
         </button>
       )}

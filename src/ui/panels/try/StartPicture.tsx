@@ -50,7 +50,7 @@ function Strength() {
 function MaskDialog({ open, onClose }: { readonly open: boolean; readonly onClose: () => void }) {
   const picture = useStudio((state) => state.initPicture);
   const changed = useStudio((state) => state.initPictureChanged);
-  const [mask, setMask] = useState<Blob | null | undefined>(undefined);
+  const [mask, setMask] = useState<Promise<Blob | null> | null>(null);
   if (picture === null) return null;
   return (
     <Modal
@@ -68,7 +68,7 @@ function MaskDialog({ open, onClose }: { readonly open: boolean; readonly onClos
             type="button"
             className="button button-primary"
             onClick={() => {
-              changed({ ...picture, mask: mask === undefined ? picture.mask : mask });
+              void mask?.then((painted) => changed({ ...picture, mask: painted }));
               onClose();
             }}
           >
