@@ -195,12 +195,12 @@ export class TrainableAdapter {
    * back; nothing may be plugged in by then.
    */
   detach(): () => void {
-    const branches = this.trained.map(({ layer }) => layer.lora);
-    for (const { layer } of this.trained) layer.lora = null;
+    const branches = this.trained.map(({ layer: { lora, magnitude } }) => ({ lora, magnitude }));
+    for (const { layer } of this.trained) Object.assign(layer, { lora: null, magnitude: null });
     return () => {
       this.trained.forEach(({ layer }, i) => {
         invariant(layer.lora === null, 'The branches of another adapter are still plugged in');
-        layer.lora = branches[i]!;
+        Object.assign(layer, branches[i]);
       });
     };
   }

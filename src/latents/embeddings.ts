@@ -10,6 +10,8 @@ export interface PromptEmbedding {
   readonly tokens: number;
   readonly width: number;
   readonly values: Float32Array;
+  /** The token ids that it was read as, where that was in one piece: what a text encoder that is trained reads anew in every step. */
+  readonly ids?: Int32Array;
 }
 
 /**
@@ -61,7 +63,7 @@ export async function encodePrompts(
     batch.forEach(({ prompt, chunk }, i) => {
       const own = applyWeights(values.slice(i * tokens * width, (i + 1) * tokens * width), chunk.weights);
       const before = encoded.get(prompt);
-      const next = { tokens, width, values: own };
+      const next = { tokens, width, values: own, ...(syntax === 'plain' ? { ids: chunk.ids } : {}) };
       encoded.set(prompt, before ? joinEmbeddings(before, next) : next);
     });
     const inNext = chunks[start + chunksPerBatch]?.prompt;

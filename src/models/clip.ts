@@ -150,6 +150,11 @@ export class ClipTextEncoder {
     });
   }
 
+  /** Every layer that an adapter may change and that takes part with this clip skip, in forward order. */
+  layersInUse({ clipSkip = 1 }: Pick<ClipOptions, 'clipSkip'> = {}): AdaptableLayer[] {
+    return this.layersUpTo(clipSkip).flatMap(({ qkv, attentionOut, fc1, fc2 }) => [qkv, attentionOut, fc1, fc2]);
+  }
+
   /** The layers that clip skip leaves. */
   private layersUpTo(clipSkip: number): readonly ClipLayer[] {
     const { hiddenLayers } = this.config;

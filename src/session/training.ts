@@ -10,6 +10,8 @@ import type { RgbImage } from '../core/image.ts';
 import { defined } from '../core/invariant.ts';
 import type { KnownModule, LoraModule } from '../formats/lora/types.ts';
 import { trimMemory } from '../gpu/ops.ts';
+import { encodePrompts } from '../latents/embeddings.ts';
+import type { ClipTextEncoder } from '../models/clip.ts';
 import { runtime } from '../gpu/runtime.ts';
 import { clipModules, unetModules } from '../models/adaptable.ts';
 import type { DiffusionModel } from '../models/repository.ts';
@@ -160,8 +162,13 @@ async function train(request: TrainingRequest, control: TrainControl, events: Tr
 
   events.onStatus?.('preparing', 'Loading the UNet', 0);
   const unet = await model.loadUNet((done) => events.onStatus?.('preparing', 'Loading the UNet', done));
-  const adapter = TrainableAdapter.create(layersToTrain({ unet: unet.adaptableLayers }, options), options);
-  const trainer = new LoraTrainer({ unet }, adapter.parameterGroups(), options);
+  const textEncoder = options.textEncoder.train ? await loadTrainedTextEncoder(model, events) : null;
+  const adapter = TrainableAdapter.create(
+    layersToTrain({ unet: unet.adaptableLayers, textEncoder: textEncoder?.layersInUse(options) ?? [] }, options),
+    options,
+  );
+  const trained = { unet, adapter, ...(textEncoder ? { textEncoder } : {}) };
+  const trainer = new LoraTrainer(trained, adapter.parameterGroups(), options);
   const settings = diffusionSettings(options, noiseConfigOf(options, model.schedulerConfig));
   const strips = new StripPainter(model, preview);
   const imageIds = images.map(({ id }) => id);
@@ -177,7 +184,13 @@ async function train(request: TrainingRequest, control: TrainControl, events: Tr
       readState: () => trainer.readState(),
       restoreState: (state) => trainer.restoreState(state),
       sample: (onProgress) =>
-        trainer.withAverage(() => drawSamples(model, unet, embeddings, options, { signal, onProgress })),
+        trainer.withAverage(async () => {
+          const prompts = [...options.samplePrompts.map(({ prompt }) => prompt), ''];
+          const present = textEncoder
+            ? await encodePrompts(textEncoder, model.tokenizer, prompts, options)
+            : embeddings;
+          return drawSamples(model, unet, present, options, { signal, onProgress });
+        }),
     },
     control,
     events,
@@ -188,7 +201,14 @@ async function train(request: TrainingRequest, control: TrainControl, events: Tr
     strips.dispose();
     trainer.dispose();
     adapter.dispose();
+    textEncoder?.dispose();
     unet.dispose();
     trimMemory();
   }
+}
+
+/** A text encoder that is trained stays on the GPU beside the UNet: it reads the captions anew in every step. */
+function loadTrainedTextEncoder(model: DiffusionModel, events: TrainingEvents): Promise<ClipTextEncoder> {
+  const detail = 'Loading the text encoder to train it';
+  return model.loadTextEncoder((done) => events.onStatus?.('preparing', detail, done));
 }

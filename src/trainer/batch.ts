@@ -34,6 +34,8 @@ export interface BatchParts {
   readonly contextShape: readonly [n: number, tokens: number, width: number];
   /** The captions' token ids, where the text encoder is trained: its output takes the place of `context`. */
   readonly ids?: readonly Int32Array[];
+  /** What dropout is drawn from, another integer for each batch. */
+  readonly dropoutDraw?: number;
   /** What each pixel's loss counts, [N, h, w]; 1 where it is not given. */
   readonly mask?: Float32Array;
   /** What each example's loss counts beside its min-SNR weight, [N]: class images have prior preservation's. */
@@ -95,6 +97,11 @@ export interface BuildBatchOptions extends NoiseOptions {
   readonly settings: DiffusionSettings;
 }
 
+/** The token ids that prompts were read as; none of prompts that were not read in one piece, which cannot train a text encoder. */
+export function idsOf(embeddings: readonly PromptEmbedding[]): Int32Array[] {
+  return embeddings.flatMap(({ ids }) => (ids ? [ids] : []));
+}
+
 /** Puts numbers to a planned batch. */
 export function buildBatch(
   entries: readonly BatchEntry[],
@@ -126,6 +133,8 @@ export function buildBatch(
       timesteps: entries.map((entry) => entry.timestep),
       context,
       contextShape: [n, tokens, contextWidth],
+      ids: idsOf(entries.map(({ image }) => defined(examples[image]).embedding)),
+      dropoutDraw: deriveSeed(seed, 'dropout', batch),
     },
     settings,
   );

@@ -2,7 +2,7 @@
  * One optimizer step of training, as diffusers' `train_text_to_image_lora.py` and kohya's `train_network.py` do it: for each batch of the
  * step the model's answer, its loss, gradients; then clip, update, average.
  */
-import type { ParameterGroup } from '../adapter/trainable.ts';
+import type { ParameterGroup, TrainableAdapter } from '../adapter/trainable.ts';
 import { defined } from '../core/invariant.ts';
 import type { LossKind, TrainOptions } from '../core/trainOptions.ts';
 import {
@@ -24,7 +24,7 @@ import { bytesOf, restoreBytes, type StateBuffer, type TrainerState } from './tr
 
 export type TrainerOptions = Pick<
   TrainOptions,
-  'optimizer' | 'maxGradNorm' | 'emaDecay' | 'loss' | 'maskedLoss' | 'clipSkip'
+  'optimizer' | 'maxGradNorm' | 'emaDecay' | 'loss' | 'maskedLoss' | 'clipSkip' | 'dropout'
 >;
 
 export interface StepResult {
@@ -46,6 +46,8 @@ export interface TrainedModel {
   readonly unet: UNet2DCondition;
   /** Only where it is trained too: then batches bring token ids. */
   readonly textEncoder?: ClipTextEncoder;
+  /** For dropout, without which it is not needed. */
+  readonly adapter?: Pick<TrainableAdapter, 'withDropout'>;
 }
 
 /** Trains an adapter that is plugged into a model. Owns the optimizer's state, the average and copies of the parameters. */
@@ -95,10 +97,9 @@ export class LoraTrainer {
         batch.weights.map((weight) => weight / (sizes[i]! * batches.length)),
         [sizes[i]!],
       );
-      const { parameters, outputs } = checkpointedGradients(this.segments, inputs, this.parameters, {
-        loss: 'loss',
-        one: share,
-      });
+      const { parameters, outputs } = this.withDropout(batch, () =>
+        checkpointedGradients(this.segments, inputs, this.parameters, { loss: 'loss', one: share }),
+      );
       this.flat.gather(parameters, i > 0);
       copyValues(defined(outputs.get('loss')), report, { to: at, count: sizes[i]! });
       at += sizes[i]!;
@@ -159,6 +160,11 @@ export class LoraTrainer {
     this.flat.dispose();
     this.optimizer.dispose();
     for (const t of this.average) t.dispose();
+  }
+
+  private withDropout<T>({ dropoutDraw = 0 }: NoisyBatch, compute: () => T): T {
+    const { adapter } = this.model;
+    return adapter ? adapter.withDropout(this.options.dropout, dropoutDraw, compute) : compute();
   }
 
   private stateTensors(): (readonly [name: string, Tensor])[] {

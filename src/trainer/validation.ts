@@ -5,7 +5,7 @@
 import { defined } from '../core/invariant.ts';
 import { deriveSeed, TorchGenerator } from '../core/rng.ts';
 import type { ValidationOptions } from '../core/trainOptions.ts';
-import { type DiffusionSettings, noiseBatch, type NoisyBatch, type TrainingExample } from './batch.ts';
+import { type DiffusionSettings, idsOf, noiseBatch, type NoisyBatch, type TrainingExample } from './batch.ts';
 
 export interface ValidationLoss {
   /** Mean over all images and timesteps, before any weighting. */
@@ -44,6 +44,7 @@ export function validationBatches(
         timesteps: scheduled,
         context: repeated(embedding.values, n),
         contextShape: [n, embedding.tokens, embedding.width],
+        ids: idsOf(scheduled.map(() => embedding)),
       },
       settings,
     );
