@@ -118,8 +118,8 @@ describe.each(['lora', 'dora'] as const)('%s', (adapterKind) => {
     expect(idle.length).toBeLessThan(result.modules.length / 100);
     for (const { module, rank, alpha, kernel, magnitude } of result.modules) {
       const is3x3 = kernel?.[0] === 3;
-      expect([rank, alpha], module).toEqual(is3x3 ? [3, 1] : [4, 2]);
-      expect(magnitude !== undefined, module).toBe(adapterKind === 'dora');
+      expect([rank, alpha], `rank and alpha of ${module}`).toEqual(is3x3 ? [3, 1] : [4, 2]);
+      expect(magnitude !== undefined, `magnitudes of ${module}`).toBe(adapterKind === 'dora');
     }
   });
 
