@@ -99,7 +99,9 @@ export interface ValidationVerdict {
 }
 
 /** What the loss on held-out images says, in words; null where none was measured. */
-export function readValidation(points: readonly ValidationPoint[]): ValidationVerdict | null {
+export function readValidation(
+  points: readonly Pick<ValidationPoint, 'globalStep' | 'loss'>[],
+): ValidationVerdict | null {
   const [first] = points;
   const last = points.at(-1);
   if (first === undefined || last === undefined) return null;

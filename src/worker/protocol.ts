@@ -166,6 +166,13 @@ export interface TrainStep {
   readonly strip: readonly StripEntry[];
 }
 
+/** The loss on the images that are held out: always at the same timesteps and with the same noise. */
+export interface ValidationPoint {
+  readonly globalStep: number;
+  readonly loss: number;
+  readonly byTimestep: readonly { readonly timestep: number; readonly loss: number }[];
+}
+
 export interface ExampleLoss {
   readonly imageId: string;
   readonly timestep: number;
@@ -231,12 +238,6 @@ export interface RunParent {
   readonly globalStep: number;
 }
 
-/** The mean loss on the images that are not trained on, at fixed timesteps and noise. */
-export interface ValidationPoint {
-  readonly globalStep: number;
-  readonly loss: number;
-}
-
 export interface StoredRun {
   readonly id: string;
   readonly name: string;
@@ -249,8 +250,8 @@ export interface StoredRun {
   readonly imageCount: number;
   /** Loss of every step so far. */
   readonly losses: readonly number[];
-  /** Loss on the held-out images, by step; absent where none was measured. */
-  readonly validations?: readonly ValidationPoint[];
+  /** Losses on held-out images so far, by step. */
+  readonly validation?: readonly ValidationPoint[];
   /** The run's log, oldest first. */
   readonly events?: readonly RunEvent[];
   /** The run that this one branched off. */

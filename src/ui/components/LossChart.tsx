@@ -1,24 +1,24 @@
 import { useEffect, useMemo, useRef } from 'react';
 import uPlot from 'uplot';
+import type { ValidationPoint } from '../../worker/protocol.ts';
 import { formatLoss } from '../../store/format.ts';
 import { smoothLosses } from '../../store/smoothing.ts';
-import type { ValidationPoint } from '../../worker/protocol.ts';
 import { useTheme } from '../hooks/useTheme.ts';
 import { Info } from './Info.tsx';
 
 interface LossChartProps {
   /** Loss of step 1, 2, …; the wrapper is new whenever there are more. */
   readonly losses: { readonly values: readonly number[] };
+  /** Losses on held-out images, by step. */
+  readonly validation?: readonly Pick<ValidationPoint, 'globalStep' | 'loss'>[];
   /** Right end of the axis, so that the curve grows into the room that it will need. */
   readonly maxTrainSteps: number;
-  /** Loss on held-out images, drawn as dots. */
-  readonly validations?: readonly ValidationPoint[];
 }
 
-/** Steps, losses, smoothed losses, validation losses (null where none was measured). */
+/** Steps, losses, smoothed losses, losses on held-out images (of few steps). */
 type Curves = [number[], number[], number[], (number | null)[]];
 
-const noPoints: readonly ValidationPoint[] = [];
+const noPoints: NonNullable<LossChartProps['validation']> = [];
 
 function chartOptions(
   element: HTMLElement,
@@ -55,12 +55,7 @@ function chartOptions(
       {},
       { stroke: color('--chart-raw'), width: 1, points: { show: false } },
       { stroke: color('--accent'), width: 2.5, points: { show: false } },
-      {
-        stroke: color('--coral'),
-        width: 1.5,
-        spanGaps: true,
-        points: { show: true, size: 7, fill: color('--coral'), width: 0 },
-      },
+      { stroke: color('--chart-validation'), width: 2, spanGaps: true, points: { show: true, size: 6 } },
     ],
     hooks: { setCursor: [(plot) => onHover(plot.cursor.idx ?? null)] },
   };
@@ -71,23 +66,33 @@ function readOut([steps, raw, smooth, held]: Curves, index: number | null): stri
   const at = index ?? steps.length - 1;
   const step = steps[at];
   if (step === undefined) return '';
-  // The last one that was measured by then.
-  const measured = held.slice(0, at + 1).findLast((loss) => loss !== null);
-  const validation = measured === undefined || measured === null ? '' : `   held out ${formatLoss(measured)}`;
-  return `step ${step}   loss ${formatLoss(raw[at] ?? NaN)}   smoothed ${formatLoss(smooth[at] ?? NaN)}${validation}`;
+  const validation = held[at] ?? held.slice(0, at + 1).findLast((loss) => loss !== null);
+  const last = validation === undefined || validation === null ? '' : `   held out ${formatLoss(validation)}`;
+  return `step ${step}   loss ${formatLoss(raw[at] ?? NaN)}   smoothed ${formatLoss(smooth[at] ?? NaN)}${last}`;
+}
+
+/** For each step its loss on held-out images, or null; what was measured before the first step stands there. */
+function heldOutBySteps(validation: NonNullable<LossChartProps['validation']>, steps: number): (number | null)[] {
+  const values = Array.from({ length: steps }, (): number | null => null);
+  for (const { globalStep, loss } of validation)
+    if (steps > 0 && globalStep <= steps) values[Math.max(0, globalStep - 1)] = loss;
+  return values;
 }
 
 /** The drawing itself. Colours are read when it is made, so another theme needs another one (`key`). */
-function Plot({ losses, maxTrainSteps, validations = noPoints }: LossChartProps) {
+function Plot({ losses, validation = noPoints, maxTrainSteps }: LossChartProps) {
   const host = useRef<HTMLDivElement>(null);
   const readout = useRef<HTMLSpanElement>(null);
   const plot = useRef<uPlot | null>(null);
-  const curves = useMemo<Curves>(() => {
-    const raw = Array.from(losses.values);
-    const held = new Map(validations.map(({ globalStep, loss }) => [globalStep, loss]));
-    const steps = raw.map((_, index) => index + 1);
-    return [steps, raw, smoothLosses(raw), steps.map((step) => held.get(step) ?? null)];
-  }, [losses, validations]);
+  const curves = useMemo<Curves>(
+    () => [
+      Array.from(losses.values, (_, index) => index + 1),
+      Array.from(losses.values),
+      smoothLosses(Array.from(losses.values)),
+      heldOutBySteps(validation, losses.values.length),
+    ],
+    [losses, validation],
+  );
   const latest = useRef(curves);
 
   useEffect(() => {
@@ -137,7 +142,7 @@ function Plot({ losses, maxTrainSteps, validations = noPoints }: LossChartProps)
   );
 }
 
-/** Loss over steps: every step faint, the smoothed course bold; values of the step under the pointer above it. */
+/** Loss over steps: every step faint, the smoothed course bold, held-out images dotted; values of the step under the pointer above it. */
 export function LossChart(props: LossChartProps) {
   const theme = useTheme();
   return (
@@ -145,11 +150,6 @@ export function LossChart(props: LossChartProps) {
       <div className="card-head">
         <h3>Loss</h3>
         <Info term="loss" label="loss" />
-        {props.validations !== undefined && props.validations.length > 0 && (
-          <span className="chart-key">
-            <span className="chart-dot" aria-hidden="true" /> held-out images
-          </span>
-        )}
       </div>
       <Plot key={theme} {...props} />
     </section>

@@ -3,7 +3,11 @@ import { readValidation } from '../../store/runRecords.ts';
 import type { ValidationPoint } from '../../worker/protocol.ts';
 
 /** What the loss on held-out images says, in words. */
-export function ValidationNote({ points }: { readonly points: readonly ValidationPoint[] }) {
+export function ValidationNote({
+  points,
+}: {
+  readonly points: readonly Pick<ValidationPoint, 'globalStep' | 'loss'>[];
+}) {
   const verdict = readValidation(points);
   if (verdict === null) return null;
   const Icon = verdict.kind === 'memorising' ? TriangleAlert : GraduationCap;

@@ -99,9 +99,9 @@ export function RunDetail({ run, lora }: RunDetailProps) {
       <LossChart
         losses={losses}
         maxTrainSteps={options.maxTrainSteps}
-        {...(run.validations === undefined ? {} : { validations: run.validations })}
+        {...(run.validation === undefined ? {} : { validation: run.validation })}
       />
-      {run.validations !== undefined && <ValidationNote points={run.validations} />}
+      {run.validation !== undefined && <ValidationNote points={run.validation} />}
       <StoryGrid rows={rows ?? noRows} emptyText="No samples were drawn in this run." />
       {summary !== null && summary.images.length > 0 && (
         <div className="run-columns">
