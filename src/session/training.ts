@@ -21,6 +21,7 @@ import { LoraTrainer } from '../trainer/trainer.ts';
 import type { TrainOptions } from '../core/trainOptions.ts';
 import type { ExampleLoss, RunEventKind, StripEntry, TrainRecord } from '../worker/protocol.ts';
 import type { TrainControl } from './control.ts';
+import type { Trial } from './preflight.ts';
 import { prepare } from './preparation.ts';
 import { drawSamples, type SampleReport } from './samples.ts';
 import { StripPainter } from './strips.ts';
@@ -95,6 +96,8 @@ export interface TrainingEvents {
   onCheckpoint?(report: CheckpointReport): Promise<void>;
   /** Reads back what `onCheckpoint` stored at this step, of which the newest and those that checkpointPolicy.ts names are needed. */
   loadCheckpoint?(globalStep: number): Promise<Checkpoint>;
+  /** Asked before the first step of a new run, if given, with what two trial steps showed. False ends it there: nothing has been kept. */
+  onTrial?(trial: Trial): Promise<boolean>;
   /** Something for the run's log. */
   onEvent?(kind: RunEventKind, globalStep: number, text: string): void;
 }

@@ -258,6 +258,34 @@ describe('numbers that overflow', () => {
   });
 });
 
+describe('two trial steps', () => {
+  test('leave no trace', async () => {
+    const { parts, steps } = arithmetic({ ...options, maxTrainSteps: 5 });
+    const seen: unknown[] = [];
+    const { modules } = await new TrainingLoop(parts, new TrainControl(), {
+      onTrial: async ({ msPerStep, ...trial }) => {
+        seen.push(trial, msPerStep >= 0);
+        return true;
+      },
+    }).run(null);
+    const { parts: without } = arithmetic({ ...options, maxTrainSteps: 5 });
+    expect(modules).toEqual((await new TrainingLoop(without, new TrainControl(), {}).run(null)).modules);
+    expect(steps()).toBe(7);
+    expect(seen).toEqual([{ gpuPeakBytes: 2, stateBytes: 16, adapterBytes: 8 }, true]);
+  });
+
+  test('may be the last', async () => {
+    const { parts, values } = arithmetic(options);
+    const checkpoints: number[] = [];
+    const result = await new TrainingLoop(parts, new TrainControl(), {
+      onTrial: async () => false,
+      onCheckpoint: async ({ checkpoint }) => void checkpoints.push(checkpoint.position.globalStep),
+    }).run(null);
+    expect(result).toMatchObject({ globalStep: 0, stopped: true });
+    expect([[...values], checkpoints]).toEqual([[1, 2], []]);
+  });
+});
+
 describe('between steps', () => {
   test('a pause keeps the state and does what is asked for; a stop keeps what was learnt', async () => {
     const runs = new RunStore(freshDatabase());

@@ -13,6 +13,7 @@ import type { GpuCounters } from '../gpu/memory.ts';
 import type { Checkpoint } from '../trainer/checkpoint.ts';
 import { checkpointGrid, lastOnGrid } from './checkpointPolicy.ts';
 import type { LiveModel, TrainControl } from './control.ts';
+import type { Trial } from './preflight.ts';
 import type { SampleReport } from './samples.ts';
 import type { TrainingEvents, TrainingResult } from './training.ts';
 import type { TrainedStep } from './trainingStep.ts';
@@ -81,6 +82,8 @@ export class TrainingLoop {
     if (resumeFrom) {
       this.restore(resumeFrom);
     } else {
+      if (events.onTrial && !(await events.onTrial(await this.trial())))
+        return { modules: await live.modules(), globalStep: 0, stopped: true };
       if (wantsSamples) await this.sample();
       await this.writeCheckpoint();
     }
@@ -103,6 +106,26 @@ export class TrainingLoop {
       modules: await live.modules(),
       globalStep: this.globalStep,
       stopped: this.globalStep < maxTrainSteps,
+    };
+  }
+
+  /** Two steps to see what they need; afterwards all is as it was before. */
+  private async trial(): Promise<Trial> {
+    const { parts, events } = this;
+    const before = await parts.readState();
+    let started = 0;
+    for (const step of [0, 1]) {
+      events.onStatus?.('preparing', `Trying step ${step + 1} of 2`, step / 2);
+      started = performance.now();
+      await parts.step(step, 1);
+    }
+    const msPerStep = performance.now() - started;
+    parts.restoreState(before);
+    return {
+      msPerStep,
+      gpuPeakBytes: parts.counters.peakBytes,
+      stateBytes: sum(Array.from(before.values(), ({ byteLength }) => byteLength)),
+      adapterBytes: sum((await parts.live.modules()).map(({ down, up }) => down.byteLength + up.byteLength)),
     };
   }
 
@@ -232,6 +255,10 @@ export class TrainingLoop {
 
 function rateText(rate: number): string {
   return Number(rate.toPrecision(3)).toExponential();
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0);
 }
 
 /** Whether parameters are no longer numbers: an update may overflow though its gradients did not. */

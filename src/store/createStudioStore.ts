@@ -10,6 +10,7 @@ import { createLiveRunSlice } from './liveRun.ts';
 import { createLoraToolsSlice } from './loraTools.ts';
 import { createInterchangeSlice } from './interchange.ts';
 import { createModelSlice } from './model.ts';
+import { createPreflightSlice } from './preflight.ts';
 import { createPresetsSlice } from './presets.ts';
 import { createPlotSlice } from './plot.ts';
 import { createPromptCountSlice } from './promptCount.ts';
@@ -39,6 +40,7 @@ export function createStudioStore(client: StudioClient): StudioStore {
       ...createInterchangeSlice(context),
       ...createTrainingSlice(context),
       ...createLiveRunSlice(context),
+      ...createPreflightSlice(context),
       ...createRunsSlice(context),
       ...createRunRecordsSlice(context),
       ...createShelfSlice(context),

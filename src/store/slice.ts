@@ -12,6 +12,7 @@ import type { InterchangeSlice } from './interchange.ts';
 import type { ModelSlice } from './model.ts';
 import type { PresetsSlice } from './presets.ts';
 import type { PlotSlice } from './plot.ts';
+import type { PreflightSlice } from './preflight.ts';
 import type { PromptCountSlice } from './promptCount.ts';
 import type { RestoreSlice } from './restore.ts';
 import type { RunRecordsSlice } from './runRecords.ts';
@@ -30,6 +31,7 @@ export interface StudioState
     SamplesSlice,
     TrainingSlice,
     LiveRunSlice,
+    PreflightSlice,
     PresetsSlice,
     InterchangeSlice,
     RunsSlice,

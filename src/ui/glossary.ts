@@ -55,6 +55,8 @@ export const glossary = {
     'Every step takes your images, hides them under noise, and lets the model guess what is underneath. The guess gets better as it learns.',
   checkpoint:
     'A step of a run at which everything was kept: what was learned and where the optimizer stood. Training goes on from there exactly.',
+  preflight:
+    'Two steps were tried with your settings and thrown away: what they took is what the run will take on this machine.',
   gpuMemory: 'Memory that the training has taken on your graphics card: now, and at most so far.',
 } as const;
 

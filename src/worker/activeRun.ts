@@ -3,10 +3,12 @@ import { toPlainError } from '../core/errors.ts';
 import { openDiffusionModel, type DiffusionModel } from '../models/repository.ts';
 import { TrainControl } from '../session/control.ts';
 import { LiveGenerator } from '../session/liveGenerator.ts';
+import { needsInWords, preflightReport } from '../session/preflight.ts';
 import type { RunKeeper } from '../session/runKeeper.ts';
+import { SampleWatch } from '../session/sampleWatch.ts';
 import { trainLora, type TrainingResult } from '../session/training.ts';
 import type { DatasetStore } from '../storage/datasetStore.ts';
-import { formatBytes } from '../storage/quota.ts';
+import { availableBytes, browserStorage, formatBytes, StorageQuotaError } from '../storage/quota.ts';
 import type { RunStore } from '../storage/runStore.ts';
 import type { Checkpoint } from '../trainer/checkpoint.ts';
 import type { GpuSession } from './gpuSession.ts';
@@ -84,6 +86,7 @@ export class ActiveRun {
     const images = await trainingImages(keeper.request, this.parts.dataset);
     const model = await this.openModel();
     const live = new LiveGenerator(model, keeper.run.name);
+    const watch = new SampleWatch();
     const { gpu, sources } = this.parts;
     gpu.drawing = {
       modelId: keeper.request.modelId,
@@ -107,6 +110,13 @@ export class ActiveRun {
       {
         ...keeper.events(model.name),
         onStatus: (phase, detail, progress) => this.status(phase, detail, progress),
+        onTrial: async (trial) => {
+          const diskFreeBytes = await availableBytes(browserStorage());
+          const report = preflightReport({ options, trial, gpuProblem: null, diskFreeBytes });
+          keeper.log('needs', 0, needsInWords(report));
+          if (report.problem !== null) throw new StorageQuotaError(report.diskBytes, report.diskFreeBytes);
+          return true;
+        },
         onStep: async ({ strip, ...numbers }) => {
           this.begun = true;
           emit('train.step', { runId, maxTrainSteps: options.maxTrainSteps, ...numbers, strip: await strip() });
@@ -118,6 +128,8 @@ export class ActiveRun {
             images: drawn.map(({ prompt, seed, image }) => ({ prompt, seed, png: pngBlob(image) })),
           };
           emit('train.sample', row);
+          const warning = watch.judge({ globalStep, images: drawn });
+          if (warning !== null) keeper.log('samples', globalStep, warning);
           await runs.addSample(row);
         },
       },

@@ -209,6 +209,7 @@ export interface SampleRow {
 /** What can happen to a run. `fell-back`: settings were made cheaper as the GPU's memory did not suffice. */
 export type RunEventKind =
   | 'started'
+  | 'needs'
   | 'resumed'
   | 'branched'
   | 'paused'
@@ -287,6 +288,32 @@ export interface BranchRequest {
 export interface QueuedRun {
   readonly id: string;
   readonly request: TrainRequest;
+}
+
+/** A cheaper way to train, as a button that applies it. */
+export interface Proposal {
+  readonly label: string;
+  readonly changes: Partial<TrainOptions>;
+}
+
+/** What a training will need, measured by two trial steps with its settings. */
+export interface PreflightReport {
+  /** Of the second trial step. */
+  readonly msPerStep: number;
+  /** The whole run, samples included. */
+  readonly seconds: number;
+  /** Most bytes on the GPU at one time; null if the trial did not fit. */
+  readonly gpuPeakBytes: number | null;
+  /** Of one checkpoint. */
+  readonly checkpointBytes: number;
+  /** Checkpoints, adapter and samples, at most. */
+  readonly diskBytes: number;
+  /** Null where the browser does not say. */
+  readonly diskFreeBytes: number | null;
+  /** Why it does not fit, in sentences; null if it does. */
+  readonly problem: string | null;
+  /** What would be cheaper, the mildest first. */
+  readonly proposals: readonly Proposal[];
 }
 
 /** A run of another tab, to look on. */
@@ -370,6 +397,8 @@ export interface Requests extends GenerateRequests, LoraToolRequests, PictureReq
   'train.branch': [BranchRequest, StoredRun];
   /** Trains the first run of the queue; null if there is none. */
   'train.next': [Record<string, never>, StoredRun | null];
+  /** Tries two steps and keeps nothing of them. Sends `preflight.status`. */
+  'train.preflight': [TrainRequest, PreflightReport];
   'runQueue.list': [Record<string, never>, readonly QueuedRun[]];
   'runQueue.add': [TrainRequest, null];
   'runQueue.remove': [{ readonly id: string }, null];
@@ -409,6 +438,8 @@ export interface Events extends GenerateEvents, LoraToolEvents {
   'train.status': TrainStatus;
   'train.step': TrainStep;
   'train.sample': SampleRow;
+  /** What `train.preflight` is doing. */
+  'preflight.status': { readonly detail: string; readonly progress: number | null };
   'train.event': { readonly runId: string; readonly event: RunEvent };
   'runQueue.changed': readonly QueuedRun[];
   /** A run of another tab has begun or ended (null). While one goes on, its `train.*` events come here too. */

@@ -72,6 +72,7 @@ export function createHandlers(emit: <T extends EventType>(type: T, payload: Eve
     'train.continue': ({ runId }, { signal }) => training.continue(runId, signal),
     'train.branch': (request, { signal }) => training.branch(request, signal),
     'train.next': (_, { signal }) => training.next(signal),
+    'train.preflight': (request, { signal }) => training.preflight(request, signal),
     'train.pause': async () => training.command((run) => run.control.pause()),
     'train.resume': async () => training.command((run) => run.control.resume()),
     'train.stop': async () => training.command((run) => run.stop()),

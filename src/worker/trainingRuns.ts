@@ -1,19 +1,25 @@
 /** The runs of this browser as something to command: begin, go on, branch off, queue, pause, stop. One trains at a time. */
 import { LoratoryError, toPlainError } from '../core/errors.ts';
 import { defined } from '../core/invariant.ts';
-import { GpuOutOfMemoryError } from '../gpu/errors.ts';
+import { GpuLimitError, GpuOutOfMemoryError } from '../gpu/errors.ts';
+import { openDiffusionModel } from '../models/repository.ts';
+import { TrainControl } from '../session/control.ts';
 import { cheaper } from '../session/fallback.ts';
+import { preflightReport, type Trial } from '../session/preflight.ts';
 import { RunKeeper, type OnEvent } from '../session/runKeeper.ts';
+import { trainLora } from '../session/training.ts';
 import type { DatasetStore } from '../storage/datasetStore.ts';
 import type { QueueStore } from '../storage/queueStore.ts';
+import { availableBytes, browserStorage } from '../storage/quota.ts';
 import type { RunStore } from '../storage/runStore.ts';
 import { ActiveRun } from './activeRun.ts';
 import type { GpuSession } from './gpuSession.ts';
 import type { LoraSources } from './loraSources.ts';
 import type { Models } from './models.ts';
-import type { BranchRequest, ListedRun, StoredRun, TrainRequest } from './protocol.ts';
+import type { BranchRequest, ListedRun, PreflightReport, StoredRun, TrainRequest } from './protocol.ts';
 import type { RunChannel } from './runChannel.ts';
 import type { RunLock } from './runLock.ts';
+import { trainingImages } from './trainingImages.ts';
 
 /** A command for a run was given while none is running. */
 export class NoRunningTrainingError extends LoratoryError {
@@ -110,6 +116,52 @@ export class TrainingRuns {
       keeper.log('started', 0, 'Its turn in the queue had come.');
       return keeper;
     });
+  }
+
+  /** Tries two steps of what is asked for, with as many images as a batch has, and says what the whole of it would need. */
+  async preflight({ images, ...request }: TrainRequest, signal: AbortSignal): Promise<PreflightReport> {
+    const { lock, gpu, models, dataset, channel } = this.parts;
+    const { validation, priorPreservation, ...options } = request.options;
+    const batch = images.filter(({ heldOut }) => heldOut !== true).slice(0, options.trainBatchSize);
+    const tried: TrainRequest = {
+      ...request,
+      images: batch,
+      options: {
+        ...options,
+        validation: { ...validation, count: 0, split: 0, everySteps: 0 },
+        priorPreservation: { ...priorPreservation, enabled: false },
+      },
+    };
+    const control = new TrainControl();
+    signal.addEventListener('abort', () => control.cancel(signal.reason));
+    const onStatus = (detail: string, progress: number | null): void =>
+      channel.emit('preflight.status', { detail, progress });
+    return lock.whileTraining(() =>
+      gpu.train(async () => {
+        let trial: Trial | null = null;
+        let gpuProblem: string | null = null;
+        try {
+          const tree = await models.openTree(request.modelId, {
+            signal: control.signal,
+            onProgress: ({ loadedBytes, totalBytes }) => onStatus('Fetching the model', loadedBytes / totalBytes),
+          });
+          const model = await openDiffusionModel(tree);
+          await trainLora({ ...tried, model, images: await trainingImages(tried, dataset) }, control, {
+            onStatus: (_phase, detail, progress) => onStatus(detail, progress),
+            onTrial: async (result) => {
+              trial = result;
+              return false;
+            },
+          });
+        } catch (error) {
+          if (!(error instanceof GpuOutOfMemoryError || error instanceof GpuLimitError)) throw error;
+          gpuProblem = error.message;
+          await gpu.reopen();
+        }
+        const diskFreeBytes = await availableBytes(browserStorage());
+        return preflightReport({ options: request.options, trial, gpuProblem, diskFreeBytes });
+      }),
+    );
   }
 
   /** Changes the queue; the page and the other tabs hear of it. */

@@ -12,6 +12,7 @@ import { Strip } from '../components/Strip.tsx';
 import { useWrapped } from '../hooks/useWrapped.ts';
 import { useStudio } from '../StudioContext.tsx';
 import { InterruptedRuns } from './train/InterruptedRuns.tsx';
+import { Preflight } from './train/Preflight.tsx';
 import { RunActions, RunControls } from './train/RunControls.tsx';
 import { RunLog } from './train/RunLog.tsx';
 import { RunQueue } from './train/RunQueue.tsx';
@@ -259,6 +260,7 @@ export function TrainRoom() {
       <main className="stage" aria-label="Training">
         <InterruptedRuns />
         {trainError !== null && <ErrorNote error={trainError} />}
+        <Preflight />
         <RunQueue />
         {showLive && (
           <div className="live">

@@ -17,6 +17,8 @@ export function StartFoot() {
   const steps = useStudio((state) => resolveTrainSteps(optionsInForm(state), examplesOf(state)).maxTrainSteps);
   const trainPressed = useStudio((state) => state.trainPressed);
   const runQueued = useStudio((state) => state.runQueued);
+  const isTrying = useStudio((state) => state.preflightStatus !== null);
+  const preflightPressed = useStudio((state) => state.preflightPressed);
   return (
     <div className="inspector-foot">
       <p className="foot-fact" id="start-note" aria-live="polite">
@@ -25,6 +27,14 @@ export function StartFoot() {
           <span>
             {plural(imageCount, 'image')}, {plural(steps, 'step')} on <strong>{shortModelName(modelId ?? '')}</strong>
             {isTaken && ', after the run that goes on'}
+            {!isTaken && (
+              <>
+                {' · '}
+                <button type="button" className="link" disabled={isTrying} onClick={() => void preflightPressed()}>
+                  What will it need?
+                </button>
+              </>
+            )}
           </span>
         )}
       </p>
@@ -39,7 +49,7 @@ export function StartFoot() {
       <button
         type="button"
         className={`button button-large button-wide${isTaken ? '' : ' button-primary'}`}
-        disabled={obstacles.length > 0}
+        disabled={obstacles.length > 0 || isTrying}
         aria-describedby="start-note"
         onClick={() => void (isTaken ? runQueued() : trainPressed())}
       >

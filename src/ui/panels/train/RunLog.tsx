@@ -2,6 +2,7 @@ import {
   Camera,
   CircleCheck,
   CircleStop,
+  Gauge,
   GitBranch,
   MemoryStick,
   Pause,
@@ -17,6 +18,7 @@ import { useStudio } from '../../StudioContext.tsx';
 
 const icons: Readonly<Record<RunEventKind, LucideIcon>> = {
   started: Play,
+  needs: Gauge,
   resumed: Play,
   branched: GitBranch,
   paused: Pause,
@@ -29,6 +31,9 @@ const icons: Readonly<Record<RunEventKind, LucideIcon>> = {
   failed: CircleX,
 };
 
+/** Of these the latest stands open. */
+const toBeSeen: ReadonlySet<RunEventKind> = new Set(['rolled-back', 'fell-back', 'warning', 'samples', 'failed']);
+
 const noEvents: readonly RunEvent[] = [];
 
 const timeOf = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'short' });
@@ -40,7 +45,7 @@ export function RunLog({ runId }: { readonly runId: string }) {
   // What was heard may be stored already, or not yet.
   const events = [...stored, ...live.filter(({ at }) => at > (stored.at(-1)?.at ?? 0))];
   if (events.length === 0) return null;
-  const grave = events.filter(({ kind }) => kind === 'rolled-back' || kind === 'fell-back' || kind === 'warning');
+  const grave = events.filter(({ kind }) => toBeSeen.has(kind));
   const latest = grave.at(-1);
   return (
     <section className="card run-log" aria-label="Log">

@@ -1,0 +1,107 @@
+/** What a training is going to need, from two trial steps with its own settings; and what would be cheaper where it does not fit. */
+import type { TrainOptions } from '../core/trainOptions.ts';
+import { formatBytes } from '../storage/quota.ts';
+import type { PreflightReport, Proposal } from '../worker/protocol.ts';
+import { cheaper } from './fallback.ts';
+
+/** What two trial steps showed; nothing of them is kept. */
+export interface Trial {
+  /** Of the second step: the first compiles the kernels. */
+  readonly msPerStep: number;
+  /** Most bytes of all GPU buffers at one time so far, the preparation included. */
+  readonly gpuPeakBytes: number;
+  /** Of the trainer's state: parameters, the optimizer's memory, the average. */
+  readonly stateBytes: number;
+  /** Of the adapter alone. */
+  readonly adapterBytes: number;
+}
+
+/** Where there is no trial, the GPU had no room for it: `gpuProblem` says so. */
+interface PreflightInput {
+  readonly options: TrainOptions;
+  readonly trial: Trial | null;
+  readonly gpuProblem: string | null;
+  /** Null where the browser does not say. */
+  readonly diskFreeBytes: number | null;
+}
+
+/** A step costs what two forward passes cost to go back, and one more to compute again: an image step is about a third. */
+const forwardShare = 0.31;
+
+/** PNG of a sample, at most, per pixel. */
+const bytesPerPixel = 3;
+
+export function preflightReport({ options, trial, gpuProblem, diskFreeBytes }: PreflightInput): PreflightReport {
+  const checkpointBytes = trial === null ? 0 : trial.stateBytes + trial.adapterBytes;
+  const diskBytes = checkpointBytes * checkpointsKept(options) + (trial?.adapterBytes ?? 0) + sampleBytes(options);
+  const diskShort = diskFreeBytes !== null && diskBytes > diskFreeBytes;
+  const msPerStep = trial?.msPerStep ?? 0;
+  return {
+    msPerStep,
+    seconds: (msPerStep * (options.maxTrainSteps + sampleSteps(options))) / 1000,
+    gpuPeakBytes: trial?.gpuPeakBytes ?? null,
+    checkpointBytes,
+    diskBytes,
+    diskFreeBytes,
+    problem:
+      gpuProblem ?? (diskShort ? 'There is no room in this browser’s storage for what the run is to keep.' : null),
+    proposals: gpuProblem !== null ? cheaperOnGpu(options) : diskShort ? cheaperOnDisk(options) : [],
+  };
+}
+
+/** A report that found room for everything, as a line of the run's log. */
+export function needsInWords({ seconds, msPerStep, gpuPeakBytes, diskBytes }: PreflightReport): string {
+  const minutes = Math.max(1, Math.round(seconds / 60));
+  const time = minutes < 90 ? `${minutes} min` : `${(minutes / 60).toFixed(1)} h`;
+  const gpu = gpuPeakBytes === null ? '' : `${formatBytes(gpuPeakBytes)} on the GPU, `;
+  return `Two trial steps: needs ${gpu}at most ${formatBytes(diskBytes)} of storage, and about ${time} at ${Math.round(msPerStep)} ms a step.`;
+}
+
+/** The most checkpoints that lie on the disk at one time: see checkpointPolicy.ts. */
+function checkpointsKept({ checkpoints: { everySteps, keep }, maxTrainSteps }: TrainOptions): number {
+  const asked = everySteps === 0 ? 0 : Math.floor(maxTrainSteps / everySteps);
+  return (keep === 0 ? asked : Math.min(keep, asked)) + 3;
+}
+
+function rowsOf({ sampleEvery, samplePrompts, maxTrainSteps }: TrainOptions): number {
+  return sampleEvery === 0 || samplePrompts.length === 0 ? 0 : 1 + Math.ceil(maxTrainSteps / sampleEvery);
+}
+
+function sampleBytes(options: TrainOptions): number {
+  return rowsOf(options) * options.samplePrompts.length * options.resolution ** 2 * bytesPerPixel;
+}
+
+/** What the samples cost, in training steps. */
+function sampleSteps(options: TrainOptions): number {
+  const { samplePrompts, sampleInferenceSteps, sampleGuidanceScale, trainBatchSize, gradientAccumulationSteps } =
+    options;
+  const passes = rowsOf(options) * samplePrompts.length * sampleInferenceSteps * (sampleGuidanceScale > 1 ? 2 : 1);
+  return (passes * forwardShare) / (trainBatchSize * gradientAccumulationSteps);
+}
+
+/** The mildest first: those that keep the result, then smaller pictures, then a smaller adapter. */
+function cheaperOnGpu(options: TrainOptions): Proposal[] {
+  const proposals: Proposal[] = [];
+  const next = cheaper(options);
+  if (next !== null) proposals.push({ label: `Train with ${next.words}`, changes: next.changes });
+  const smaller = Math.floor((options.resolution * 0.75) / 64) * 64;
+  if (smaller >= 64) proposals.push({ label: `Train at ${smaller} px`, changes: { resolution: smaller } });
+  if (options.rank > 4) {
+    const rank = Math.ceil(options.rank / 2);
+    const alpha = options.alpha * (rank / options.rank);
+    proposals.push({ label: `Train a LoRA of rank ${rank}`, changes: { rank, alpha } });
+  }
+  return proposals;
+}
+
+function cheaperOnDisk(options: TrainOptions): Proposal[] {
+  const { checkpoints, sampleEvery } = options;
+  const proposals: Proposal[] = [];
+  if (checkpoints.everySteps > 0) {
+    const changes = { checkpoints: { ...checkpoints, everySteps: 0 } };
+    proposals.push({ label: 'Keep the latest state only', changes });
+  }
+  if (sampleEvery > 0)
+    proposals.push({ label: 'Draw samples half as often', changes: { sampleEvery: sampleEvery * 2 } });
+  return proposals;
+}
