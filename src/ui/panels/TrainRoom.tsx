@@ -14,7 +14,7 @@ import { useStudio } from '../StudioContext.tsx';
 import { InterruptedRuns } from './train/InterruptedRuns.tsx';
 import { Preflight } from './train/Preflight.tsx';
 import { RunActions, RunControls } from './train/RunControls.tsx';
-import { RunLog } from './train/RunLog.tsx';
+import { LiveLog } from './train/LiveLog.tsx';
 import { RunQueue } from './train/RunQueue.tsx';
 import { TrainSettings } from './TrainSettings.tsx';
 
@@ -177,7 +177,7 @@ function LastRun({ runId }: { readonly runId: string }) {
       </section>
       <LossChart losses={wrapped} maxTrainSteps={run.options.maxTrainSteps} />
       <StoryGrid rows={rows ?? noRows} emptyText="No samples were drawn in this run." />
-      <RunLog runId={run.id} />
+      <LiveLog runId={run.id} />
     </>
   );
 }
@@ -270,7 +270,7 @@ export function TrainRoom() {
               <LiveStrip />
             </div>
             <LiveStory />
-            {liveRunId !== null && <RunLog runId={liveRunId} />}
+            {liveRunId !== null && <LiveLog runId={liveRunId} />}
           </div>
         )}
         {!showLive && lastRunId !== null && (

@@ -3,6 +3,7 @@ import type { RunEvent } from '../../worker/protocol.ts';
 
 const kinds: Readonly<Record<RunEvent['kind'], string>> = {
   started: 'Started',
+  needs: 'Needs',
   resumed: 'Resumed',
   branched: 'Branched',
   paused: 'Paused',
@@ -15,7 +16,7 @@ const kinds: Readonly<Record<RunEvent['kind'], string>> = {
   failed: 'Failed',
 };
 
-const serious: ReadonlySet<RunEvent['kind']> = new Set(['rolled-back', 'fell-back', 'warning', 'failed']);
+const serious: ReadonlySet<RunEvent['kind']> = new Set(['rolled-back', 'fell-back', 'warning', 'samples', 'failed']);
 
 /** What happened to a run, the latest first. */
 export function RunLog({ events }: { readonly events: readonly RunEvent[] }) {

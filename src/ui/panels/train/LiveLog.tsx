@@ -39,7 +39,7 @@ const noEvents: readonly RunEvent[] = [];
 const timeOf = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'short' });
 
 /** What happened to a run, line by line. What needs to be known stands open. */
-export function RunLog({ runId }: { readonly runId: string }) {
+export function LiveLog({ runId }: { readonly runId: string }) {
   const stored = useStudio((state) => state.runs.find(({ id }) => id === runId)?.events ?? noEvents);
   const live = useStudio((state) => state.liveEvents[runId] ?? noEvents);
   // What was heard may be stored already, or not yet.
@@ -48,7 +48,7 @@ export function RunLog({ runId }: { readonly runId: string }) {
   const grave = events.filter(({ kind }) => toBeSeen.has(kind));
   const latest = grave.at(-1);
   return (
-    <section className="card run-log" aria-label="Log">
+    <section className="card live-log" aria-label="Log">
       {latest !== undefined && (
         <output className="notice-line">
           <TriangleAlert size={15} aria-hidden="true" /> {latest.text}
