@@ -390,6 +390,62 @@ describe('trying', () => {
     expect(store.getState().shelf[1]).toMatchObject({ weight: 0.4, textEncoderWeight: 0.2 });
   });
 
+  it('says what is wrong with a picture without settings and a repository without LoRAs', async () => {
+    const { store } = setUp({ 'pictures.settings': () => null, 'loras.hubFiles': () => [] });
+    await store.getState().settingsDropped(new File([], 'photo.png'));
+    expect(store.getState().toasts.at(-1)?.detail).toMatch(
+      /^photo\.png holds no settings\. Take the PNG as the program/,
+    );
+    await store.getState().hubSearched('some/one');
+    expect(store.getState().hubSearch).toMatchObject({
+      open: { id: 'some/one', files: [] },
+      error: { message: 'some/one holds no .safetensors file that may be a LoRA.' },
+    });
+  });
+
+  it('asks the Hub with its words, and with the token only if there is one', async () => {
+    const hit = { id: 'a/b', downloads: 1, likes: 1, updatedAt: 1, isGated: false, baseModels: [] };
+    const { store, calls } = setUp({ 'loras.search': () => [hit] });
+    await store.getState().hubSearched('pixel art');
+    store.getState().accessTokenEdited('hf_secret');
+    await store.getState().hubSearched('pixel art');
+    expect(calls.map(({ payload }) => payload)).toEqual([
+      { query: 'pixel art', endpoint: 'https://huggingface.co', limit: 20 },
+      { query: 'pixel art', endpoint: 'https://huggingface.co', token: 'hf_secret', limit: 20 },
+    ]);
+    expect(store.getState().hubSearch.hits).toEqual([hit]);
+  });
+
+  it('draws a plot cell by cell, around a cell that fails, and not into the gallery', async () => {
+    const { store, calls } = setUp({
+      ...answers,
+      generate: ({ seed }) => {
+        if (seed === 2) throw new RemoteError(toPlainError(new Error('no')));
+        return { jobId: 'j', pictures: [{ ...drawn, seed }], milliseconds: 1 };
+      },
+    });
+    store.setState({ selectedModelId: 'a/b' });
+    store.getState().plotAxisEdited('x', { kind: 'seed', values: '1-3' });
+    store.getState().plotAxisEdited('y', { kind: 'steps', values: '4, 8' });
+    await store.getState().plotPressed();
+    const { plot, pictures } = store.getState();
+    expect(plot).toMatchObject({ columns: 3, rows: 2, planes: 1, done: 6 });
+    expect(plot?.cells.map(({ png, error }) => (png === null ? error?.message : 'drawn'))).toEqual([
+      'drawn',
+      'no',
+      'drawn',
+      'drawn',
+      'no',
+      'drawn',
+    ]);
+    expect(calls.filter(({ type }) => type === 'generate')).toHaveLength(6);
+    expect(pictures).toEqual([]);
+    store.getState().plotAxisEdited('x', { kind: 'none' });
+    store.getState().plotAxisEdited('y', { kind: 'none' });
+    await store.getState().plotPressed();
+    expect(store.getState().toasts.at(-1)?.detail).toBe('No axis changes anything. Choose a setting for X.');
+  });
+
   it('deletes pictures at once, shows a neighbour, and undoes', async () => {
     const { store } = setUp({
       ...answers,
