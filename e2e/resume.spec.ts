@@ -1,11 +1,23 @@
 // Plan: a run that will not be lost. It trains on the demo model with a validation image; a second tab looks on and cannot touch it; the page
 // is closed in the middle; the other tab offers to resume, and is closed too; a third resumes again and the run ends with one
 // chart and one grid; a branch goes on from a kept step at another rate; and a picture is drawn while a run trains.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test, type Page } from '@playwright/test';
+import { writePictures } from './support/pictures.ts';
 
-const steps = 8;
+const steps = 6;
 /** Steps between checkpoints. */
 const every = 2;
+
+let folder: string;
+
+test.beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'loratory-resume-'));
+});
+
+test.afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const room = (page: Page, name: string): Promise<void> => page.getByRole('tab', { name }).click();
 const field = (page: Page, name: string) => page.getByRole('textbox', { name, exact: true });
@@ -23,17 +35,24 @@ async function openTrainRoom(page: Page): Promise<void> {
 }
 
 test('a run that is closed twice is resumed twice, watched, and branched', async ({ context }) => {
+  // Four preparations, of which each takes a minute or more on a software GPU.
+  test.setTimeout(20 * 60_000);
   const complaints: string[] = [];
   context.on('page', (opened) => opened.on('pageerror', (error) => complaints.push(error.message)));
   const first = await context.newPage();
 
   await test.step('start a run that keeps checkpoints', async () => {
     await first.goto('/');
-    await first.getByRole('region', { name: 'Demo model' }).getByRole('button', { name: 'Try it now' }).click();
+    await room(first, 'Images');
+    await first.getByTestId('image-input').setInputFiles(await writePictures(folder, 3));
+    await expect(first.getByRole('list', { name: 'Training images' }).getByRole('listitem')).toHaveCount(3);
+    await room(first, 'Train');
     await expect(first.getByRole('button', { name: 'Start training' })).toBeEnabled();
+    await field(first, 'Name').fill('trunk');
     await field(first, 'Steps').fill(String(steps));
     await field(first, 'Sample every').fill(String(steps / 2));
-    for (const index of [4, 3, 2]) await first.getByRole('button', { name: `Remove sample prompt ${index}` }).click();
+    const prompts = first.getByRole('button', { name: /^Remove sample prompt \d+$/ });
+    while ((await prompts.count()) > 1) await prompts.last().click();
     await first.getByRole('button', { name: /^Optimizer and schedule/ }).click();
     await field(first, 'Batch size').fill('1');
     await first.getByRole('button', { name: /^Samples/ }).click();
@@ -62,7 +81,7 @@ test('a run that is closed twice is resumed twice, watched, and branched', async
     await expect(interrupted).toContainText(`of ${steps}. Resumed, it ends exactly as if it had never stopped.`);
     await interrupted.getByRole('button', { name: 'Resume' }).click();
     await expect(second.getByRole('list', { name: 'Interrupted runs' })).toHaveCount(0);
-    await expect(second.getByTestId('train-phase')).toHaveText('Training', { timeout: 180_000 });
+    await expect(second.getByTestId('train-phase')).toHaveText('Training', { timeout: 300_000 });
   });
 
   const third = await context.newPage();
@@ -75,8 +94,8 @@ test('a run that is closed twice is resumed twice, watched, and branched', async
     await expect(third.getByTestId('story-grid')).toHaveAttribute('data-rows', '3');
     await third.getByRole('button', { name: 'Log', exact: true }).click();
     const log = third.getByRole('region', { name: 'Log' });
-    await expect(log.getByText(/^Going on after step \d+ of 8\.$/)).toHaveCount(2);
-    await expect(log.getByText('All 8 steps are done.').first()).toBeVisible();
+    await expect(log.getByText(/^Going on after step \d+ of 6\.$/)).toHaveCount(2);
+    await expect(log.getByText('All 6 steps are done.').first()).toBeVisible();
   });
 
   await test.step('branch off, and draw while the branch trains', async () => {
@@ -84,7 +103,7 @@ test('a run that is closed twice is resumed twice, watched, and branched', async
     const dialog = third.getByRole('dialog');
     await dialog.getByRole('combobox', { name: 'From step' }).selectOption(String(steps - every));
     await dialog.getByRole('textbox', { name: 'Learning rate' }).fill('5e-5');
-    await dialog.getByRole('textbox', { name: 'Until step' }).fill(String(steps + 8));
+    await dialog.getByRole('textbox', { name: 'Until step' }).fill(String(steps + 4));
     await dialog.getByRole('textbox', { name: 'Name' }).fill('slower');
     await dialog.getByRole('button', { name: 'Start the branch' }).click();
     await reachedStep(third, steps - every + 1);
@@ -97,9 +116,9 @@ test('a run that is closed twice is resumed twice, watched, and branched', async
 
     await room(third, 'Train');
     await expect(third.getByTestId('train-phase')).toHaveText('Finished', { timeout: 300_000 });
-    await expect(chart(third)).toHaveAttribute('data-steps', String(steps + 8));
+    await expect(chart(third)).toHaveAttribute('data-steps', String(steps + 4));
     await third.getByRole('button', { name: 'Log', exact: true }).click();
-    await expect(third.getByRole('region', { name: 'Log' })).toContainText(/Branched off “.*” at step 6\./);
+    await expect(third.getByRole('region', { name: 'Log' })).toContainText(/Branched off “trunk” at step 4\./);
   });
 
   expect(complaints).toEqual([]);

@@ -29,8 +29,11 @@ export function withSampleRow(rows: readonly SampleRow[], row: SampleRow): Sampl
   );
 }
 
+const lookAgainMs = 2000;
+
 export function createRunsSlice(context: SliceContext): RunsSlice {
   const { client, set, get } = context;
+  let lookAgain: ReturnType<typeof setTimeout> | undefined;
 
   const restore = async (runId: string): Promise<void> => {
     try {
@@ -51,6 +54,10 @@ export function createRunsSlice(context: SliceContext): RunsSlice {
       try {
         const runs = await client.request('runs.list', {});
         set({ runs: runs.toSorted((a, b) => b.startedAt - a.startedAt), runsLoaded: true });
+        // A tab that was just closed may seem to train for a moment; one that does train makes itself heard.
+        const inDoubt = get().watchedRun === null && runs.some(({ state }) => state === 'elsewhere');
+        clearTimeout(lookAgain);
+        if (inDoubt) lookAgain = setTimeout(() => void get().runsRefreshed(), lookAgainMs);
       } catch (error) {
         set({ runsLoaded: true });
         reportError(context, 'The stored runs could not be read', error);
