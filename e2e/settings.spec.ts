@@ -123,7 +123,7 @@ test('settings, presets, configs and recipes', async ({ page, context }) => {
   const link = await test.step('the recipe as a link', async () => {
     await page.getByRole('button', { name: 'Import and share settings' }).click();
     await page.getByRole('menuitem', { name: /^Copy link to recipe/ }).click();
-    await expect(page.getByText('Link copied')).toBeVisible();
+    await expect(page.getByText('Link copied', { exact: true })).toBeVisible();
     return page.evaluate(() => navigator.clipboard.readText());
   });
   expect(link).toMatch(/#recipe=[\w-]+$/);
