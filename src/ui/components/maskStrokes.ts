@@ -19,10 +19,14 @@ export function paintStroke(context: Context, { erases, size, points }: MaskStro
   context.lineWidth = size;
   context.lineCap = 'round';
   context.lineJoin = 'round';
+  // A line without length is not drawn, so that a single dot needs a disc of its own.
+  context.fillStyle = colour;
+  context.beginPath();
+  context.arc(...first, size / 2, 0, 2 * Math.PI);
+  context.fill();
   context.beginPath();
   context.moveTo(...first);
-  // A single dot has no length; a line to itself with round ends is one.
-  for (const point of points.length > 1 ? points.slice(1) : [first]) context.lineTo(...point);
+  for (const point of points.slice(1)) context.lineTo(...point);
   context.stroke();
   context.restore();
 }
