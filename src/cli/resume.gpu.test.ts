@@ -101,7 +101,7 @@ function* randoms(seed: number): Generator<number, never> {
 
 describe('a run that is killed and gone on with', () => {
   test('ends in the same bytes', async () => {
-    const [steps, kills] = runtime().shaderF16 ? [60, 20] : [12, 3];
+    const [steps, kills] = runtime().shaderF16 ? [60, 20] : [5, 2];
     const expected = await straight({ maxTrainSteps: steps });
 
     const runs = new RunStore(freshDatabase());
