@@ -32,6 +32,8 @@ export interface DatasetSlice {
   /** Edits the captions of these images. */
   readonly tagsEdited: (ids: readonly string[], edit: TagEdit) => Promise<void>;
   readonly imageUndoPressed: () => Promise<void>;
+  /** A picture to look at closely; null, and a message, if it cannot be read. */
+  readonly imagePreviewNeeded: (id: string) => Promise<Blob | null>;
   readonly backgroundChosen: (colour: string) => void;
   readonly imageSelectionToggled: (id: string) => void;
   readonly imageSelectionSet: (ids: readonly string[]) => void;
@@ -180,6 +182,14 @@ export function createDatasetSlice(context: SliceContext): DatasetSlice {
     imageUndoPressed: async () => {
       const undo = get().imageUndos.at(-1);
       if (undo !== undefined) await undoEdit(undo);
+    },
+    imagePreviewNeeded: async (id) => {
+      try {
+        return await client.request('dataset.preview', { id });
+      } catch (error) {
+        reportError(context, 'The image could not be opened', error);
+        return null;
+      }
     },
     backgroundChosen: (background) => {
       remember('background', background);

@@ -9,6 +9,15 @@ export const glossary = {
     'A word the model does not know yet, such as “sks”. It is put in front of every caption; later, writing it in a prompt calls up what was learned.',
   caption:
     'What is on the picture, in a few words. Describe what should stay changeable; leave out what should be learned.',
+  tag: 'What stands between two commas of a caption. Many models know tags better than sentences.',
+  buckets:
+    'Images of one shape are trained together at a size of that shape, so that nothing is stretched and little is cut off. Without buckets every image is cropped to a square.',
+  crop: 'The part of an image that is learned. What is dimmed is cut off.',
+  mask: 'What of an image matters: the rest is not learned. Good for one person among several, or for clothes without the face.',
+  repeats: 'How often an image is shown each time that all images are gone through. More makes it count more.',
+  validationSplit:
+    'Images that are never trained on, but looked at from time to time: when they get worse while the others get better, the model learns by heart.',
+  transparency: 'Models know no transparency: what is clear in an image is filled with this colour.',
   resolution:
     'Images are shrunk to this many pixels on each side. Higher shows more detail and takes more time and memory.',
   rank: 'How much room the LoRA has for what it learns. Higher holds more detail but also memorises more. 4 to 16 is plenty.',

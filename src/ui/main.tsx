@@ -5,6 +5,7 @@ import './styles/base.css';
 import './styles/controls.css';
 import './styles/shell.css';
 import './styles/rooms.css';
+import './styles/images.css';
 import './styles/live.css';
 import './styles/runs.css';
 import './styles/settings.css';

@@ -13,7 +13,7 @@ import {
 } from '../dataset/sortFiles.ts';
 import { unzipFiles } from '../formats/unzip.ts';
 import type { DatasetStore } from '../storage/datasetStore.ts';
-import { compactMask, decodeMaskInBrowser, inspectInBrowser } from './decodeImage.ts';
+import { compactMask, decodeMaskInBrowser, inspectInBrowser, previewInBrowser } from './decodeImage.ts';
 import type { AddImagesResult, DatasetImage, GivenFile, ImageChange } from './protocol.ts';
 import type { Handlers, RequestContext } from './server.ts';
 
@@ -23,7 +23,7 @@ export function createDatasetHandlers(dataset: DatasetStore): Pick<Handlers, Dat
   return {
     'dataset.list': () => dataset.list(),
     'dataset.add': ({ files }, context) => addFiles(dataset, files, context),
-    'dataset.original': ({ id }) => dataset.original(id),
+    'dataset.preview': async ({ id }) => previewInBrowser(await dataset.original(id)),
     'dataset.update': async ({ changes }) => {
       await dataset.update(changes);
       return null;

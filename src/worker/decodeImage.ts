@@ -47,6 +47,19 @@ export async function inspectInBrowser(file: Blob): Promise<PictureFacts> {
   return { width, height, hasAlpha: transparent, thumbnail };
 }
 
+const previewSide = 1600;
+
+/** The picture itself, or a smaller one where no screen would show all of it. */
+export async function previewInBrowser(file: Blob): Promise<Blob> {
+  const { context, width, height } = await draw(file);
+  const scale = Math.min(1, previewSide / Math.max(width, height));
+  if (scale === 1) return file;
+  const { canvas } = context;
+  const small = shrunk(canvas, (width * scale) / canvas.width);
+  const type = hasAlpha(pixelsOf(small)) ? 'image/png' : 'image/jpeg';
+  return small.canvas.convertToBlob({ type, quality: 0.9 });
+}
+
 /** Masks are kept at most this wide and high: finer than the latents of any training. */
 const maskSide = 1024;
 

@@ -379,8 +379,8 @@ export interface Requests extends GenerateRequests, LoraToolRequests, PictureReq
   'dataset.add': [{ readonly files: readonly GivenFile[] }, AddImagesResult];
   /** All of the changes are made, or none. */
   'dataset.update': [{ readonly changes: readonly ImageChange[] }, null];
-  /** The file as it was given. */
-  'dataset.original': [{ readonly id: string }, Blob];
+  /** The picture to look at closely: as it was given, huge ones shrunk. */
+  'dataset.preview': [{ readonly id: string }, Blob];
   'dataset.remove': [{ readonly ids: readonly string[] }, null];
   /** Undo of `dataset.remove`, as long as the page is open. */
   'dataset.restore': [{ readonly ids: readonly string[] }, readonly DatasetImage[]];

@@ -1,15 +1,20 @@
-import { ArrowRight, FolderOpen, ImagePlus, Trash2, TriangleAlert, X } from 'lucide-react';
-import { memo, useEffect, useState } from 'react';
+import { ArrowRight, FlaskConical, FolderOpen, ImagePlus, Trash2, TriangleAlert, Undo2, X } from 'lucide-react';
+import { useCallback, useEffect, useMemo, useState } from 'react';
 import { useDropzone } from 'react-dropzone';
-import { captionWithTrigger } from '../../core/captions.ts';
+import { captionWithTrigger, tagsOf } from '../../core/captions.ts';
 import { formatEta, plural } from '../../store/format.ts';
 import type { DatasetImage } from '../../worker/protocol.ts';
-import { BlobImage } from '../components/BlobImage.tsx';
 import { TextField } from '../components/Field.tsx';
+import { Hint, Info } from '../components/Info.tsx';
 import { ProgressBar } from '../components/ProgressBar.tsx';
 import { SampleSets } from '../components/SampleSets.tsx';
 import { useElapsed } from '../hooks/useElapsed.ts';
+import { useSizeOptions } from '../hooks/useSizeOptions.ts';
 import { useStudio } from '../StudioContext.tsx';
+import { BucketSummary } from './images/BucketSummary.tsx';
+import { ImageCard, type ImageTool } from './images/ImageCard.tsx';
+import { ImageDialog } from './images/ImageDialog.tsx';
+import { TagTools } from './images/TagTools.tsx';
 
 /** Pictures pasted anywhere in the room, unless into a text. */
 function usePastedImages(onFiles: (files: readonly File[]) => unknown): void {
@@ -24,65 +29,6 @@ function usePastedImages(onFiles: (files: readonly File[]) => unknown): void {
     return () => document.removeEventListener('paste', paste);
   }, [onFiles]);
 }
-
-const ImageCard = memo(function ImageCard({ image }: { readonly image: DatasetImage }) {
-  const selected = useStudio((state) => state.selectedImageIds.has(image.id));
-  const imageSelectionToggled = useStudio((state) => state.imageSelectionToggled);
-  const captionEdited = useStudio((state) => state.captionEdited);
-  const imagesRemoved = useStudio((state) => state.imagesRemoved);
-  // Only what is being typed; otherwise the caption itself, which a .txt file dropped later may change.
-  const [draft, setDraft] = useState<string | null>(null);
-  const text = draft ?? image.caption;
-  const isEmpty = text.trim() === '';
-  return (
-    <li className={selected ? 'image-card image-card-selected' : 'image-card'}>
-      <div className="image-frame">
-        <BlobImage
-          blob={image.thumbnail}
-          alt={image.caption === '' ? image.fileName : image.caption}
-          className="image-thumb"
-        />
-        <label className="image-check">
-          <input
-            type="checkbox"
-            checked={selected}
-            onChange={() => imageSelectionToggled(image.id)}
-            aria-label={`Select ${image.fileName}`}
-          />
-        </label>
-        <button
-          type="button"
-          className="icon-button image-remove"
-          aria-label={`Remove ${image.fileName}`}
-          onClick={() => void imagesRemoved([image.id])}
-        >
-          <X size={14} aria-hidden="true" />
-        </button>
-      </div>
-      <div className="image-facts">
-        <span className="image-name" title={image.fileName}>
-          {image.fileName}
-        </span>
-        <span className="image-size">
-          {image.width} × {image.height}
-        </span>
-      </div>
-      <textarea
-        className={isEmpty ? 'caption caption-empty' : 'caption'}
-        aria-label={`Caption of ${image.fileName}`}
-        placeholder="What is on the picture?"
-        rows={3}
-        value={text}
-        onChange={(event) => setDraft(event.target.value)}
-        onBlur={() => {
-          const caption = text.trim();
-          if (caption !== image.caption) void captionEdited(image.id, caption);
-          setDraft(null);
-        }}
-      />
-    </li>
-  );
-});
 
 function RefusedFiles() {
   const refused = useStudio((state) => state.refused);
@@ -161,23 +107,160 @@ function TriggerWord() {
   );
 }
 
+type Filter = 'all' | 'uncaptioned' | 'masked' | 'cropped' | 'heldOut';
+
+const filters: Readonly<Record<Filter, { readonly label: string; readonly has: (image: DatasetImage) => boolean }>> = {
+  all: { label: 'All images', has: () => true },
+  uncaptioned: { label: 'Without a caption', has: ({ caption }) => caption.trim() === '' },
+  cropped: { label: 'Cropped by hand', has: ({ crop }) => crop !== null },
+  masked: { label: 'With a mask', has: ({ mask }) => mask !== null },
+  heldOut: { label: 'Kept for validation', has: ({ heldOut }) => heldOut },
+};
+
+function hasTag(caption: string, tag: string): boolean {
+  return tagsOf(caption).some((other) => other.toLowerCase() === tag.toLowerCase());
+}
+
+/** Undoes the latest edit: by the button, or Ctrl+Z anywhere but in a text. */
+function UndoButton() {
+  const title = useStudio((state) => state.imageUndos.at(-1)?.title);
+  const imageUndoPressed = useStudio((state) => state.imageUndoPressed);
+  useEffect(() => {
+    const press = (event: KeyboardEvent): void => {
+      const inText = event.target instanceof HTMLElement && /^(INPUT|TEXTAREA)$/.test(event.target.tagName);
+      if (event.key !== 'z' || !(event.ctrlKey || event.metaKey) || event.shiftKey || inText) return;
+      event.preventDefault();
+      void imageUndoPressed();
+    };
+    document.addEventListener('keydown', press);
+    return () => document.removeEventListener('keydown', press);
+  }, [imageUndoPressed]);
+  if (title === undefined) return null;
+  return (
+    <Hint text={title}>
+      <button type="button" className="button" onClick={() => void imageUndoPressed()}>
+        <Undo2 size={14} aria-hidden="true" /> Undo
+      </button>
+    </Hint>
+  );
+}
+
+/** What fills the transparent parts of images, where some have any. */
+function Transparency() {
+  const count = useStudio((state) => state.images.filter(({ hasAlpha }) => hasAlpha).length);
+  const background = useStudio((state) => state.background);
+  const backgroundChosen = useStudio((state) => state.backgroundChosen);
+  if (count === 0) return null;
+  return (
+    <section className="group">
+      <label className="colour-row">
+        <span>
+          Transparent parts <Info term="transparency" label="transparency" />
+        </span>
+        <span className="group-note">{plural(count, 'image')}</span>
+        <input type="color" value={background} onChange={(event) => backgroundChosen(event.target.value)} />
+      </label>
+    </section>
+  );
+}
+
+function Tips() {
+  return (
+    <section className="group">
+      <h2>What works well</h2>
+      <ul className="tips">
+        <li>5 to 30 good pictures beat 200 mixed ones.</li>
+        <li>Vary the background, the light and the angle: what stays the same is what gets learned.</li>
+        <li>Caption what should stay changeable. Leave out what should be learned.</li>
+        <li>
+          Have captions already? Drop the <code>.txt</code> files along with the images of the same name; folders, zips,{' '}
+          <code>metadata.jsonl</code> and <code>name.mask.png</code> are understood, too.
+        </li>
+      </ul>
+    </section>
+  );
+}
+
+interface SelectionToolsProps {
+  readonly shown: readonly DatasetImage[];
+}
+
+function SelectionTools({ shown }: SelectionToolsProps) {
+  const selectedIds = useStudio((state) => state.selectedImageIds);
+  const images = useStudio((state) => state.images);
+  const imagesRemoved = useStudio((state) => state.imagesRemoved);
+  const imagesChanged = useStudio((state) => state.imagesChanged);
+  const imageSelectionSet = useStudio((state) => state.imageSelectionSet);
+  const selected = images.filter(({ id }) => selectedIds.has(id));
+  const allSelected = shown.length > 0 && shown.every(({ id }) => selectedIds.has(id));
+  const allHeld = selected.every(({ heldOut }) => heldOut);
+  return (
+    <>
+      {selected.length > 0 && (
+        <>
+          <button
+            type="button"
+            className="button"
+            onClick={() =>
+              void imagesChanged(
+                selected.map(({ id }) => ({ id, heldOut: !allHeld })),
+                `${plural(selected.length, 'image')} ${allHeld ? 'trained on again' : 'kept for validation'}`,
+              )
+            }
+          >
+            <FlaskConical size={14} aria-hidden="true" /> {allHeld ? 'Train on' : 'Keep for validation'}
+          </button>
+          <button
+            type="button"
+            className="button button-danger-quiet"
+            onClick={() => void imagesRemoved(selected.map(({ id }) => id))}
+          >
+            <Trash2 size={14} aria-hidden="true" /> Remove {selected.length}
+          </button>
+        </>
+      )}
+      <button
+        type="button"
+        className="button"
+        onClick={() => imageSelectionSet(allSelected ? [] : shown.map(({ id }) => id))}
+      >
+        {allSelected ? 'Select none' : 'Select all'}
+      </button>
+    </>
+  );
+}
+
 export function ImagesRoom() {
   const images = useStudio((state) => state.images);
   const loaded = useStudio((state) => state.imagesLoaded);
   const selectedIds = useStudio((state) => state.selectedImageIds);
   const hasTrigger = useStudio((state) => state.triggerWord.trim() !== '');
   const imagesDropped = useStudio((state) => state.imagesDropped);
-  const imagesRemoved = useStudio((state) => state.imagesRemoved);
-  const imageSelectionSet = useStudio((state) => state.imageSelectionSet);
   const roomOpened = useStudio((state) => state.roomOpened);
+  const sizes = useSizeOptions();
+  const [filter, setFilter] = useState<Filter>('all');
+  const [tag, setTag] = useState<string | null>(null);
+  const [opened, setOpened] = useState<{ readonly id: string; readonly tool: ImageTool } | null>(null);
   const { getRootProps, getInputProps, isDragActive, open } = useDropzone({
     onDrop: (accepted) => void imagesDropped(accepted),
     noClick: true,
     noKeyboard: true,
   });
   usePastedImages(imagesDropped);
-  const withoutCaption = images.filter(({ caption }) => caption.trim() === '').length;
-  const allSelected = images.length > 0 && selectedIds.size === images.length;
+  const openTool = useCallback((id: string, tool: ImageTool) => setOpened({ id, tool }), []);
+  const withoutCaption = images.filter(filters.uncaptioned.has).length;
+  const heldOut = images.filter(filters.heldOut.has).length;
+  const shown = useMemo(
+    () => images.filter((image) => filters[filter].has(image) && (tag === null || hasTag(image.caption, tag))),
+    [images, filter, tag],
+  );
+  const selected = useMemo(() => images.filter(({ id }) => selectedIds.has(id)), [images, selectedIds]);
+  const at = opened === null ? -1 : shown.findIndex(({ id }) => id === opened.id);
+  const openedImage = images.find(({ id }) => id === opened?.id);
+  const neighbour = (index: number): (() => void) | undefined => {
+    const image = at < 0 ? undefined : shown[index];
+    return image && opened ? () => setOpened({ id: image.id, tool: opened.tool }) : undefined;
+  };
 
   return (
     <div className="workspace">
@@ -186,17 +269,19 @@ export function ImagesRoom() {
           <section className="group">
             <TriggerWord />
           </section>
-          <section className="group">
-            <h2>What works well</h2>
-            <ul className="tips">
-              <li>5 to 30 good pictures beat 200 mixed ones.</li>
-              <li>Vary the background, the light and the angle: what stays the same is what gets learned.</li>
-              <li>Caption what should stay changeable. Leave out what should be learned.</li>
-              <li>
-                Have captions already? Drop the <code>.txt</code> files along with the images of the same name.
-              </li>
-            </ul>
-          </section>
+          {images.length > 0 && (
+            <>
+              <BucketSummary />
+              <TagTools
+                images={selected.length > 0 ? selected : images}
+                isSelection={selected.length > 0}
+                chosen={tag}
+                onChosen={setTag}
+              />
+            </>
+          )}
+          <Transparency />
+          <Tips />
           {images.length > 0 && (
             <section className="group">
               <h2>Sample sets</h2>
@@ -206,7 +291,10 @@ export function ImagesRoom() {
         </div>
         <div className="inspector-foot">
           <p className="foot-fact">
-            <strong>{plural(images.length, 'image')}</strong>
+            <strong>
+              {plural(images.length, 'image')}
+              {heldOut > 0 && `, ${heldOut} for validation`}
+            </strong>
             {withoutCaption > 0 && (
               <span className="warn-text">
                 {withoutCaption} without a caption{hasTrigger ? ': only the trigger word is learned there' : ''}
@@ -235,7 +323,7 @@ export function ImagesRoom() {
               </span>
             </div>
             <h1>Drop your images here</h1>
-            <p>Files or whole folders; pasting works too. They stay in this browser.</p>
+            <p>Files, whole folders or a zip; pasting works too. They stay in this browser.</p>
             <button type="button" className="button button-primary button-large" onClick={open}>
               <FolderOpen size={15} aria-hidden="true" /> Choose files
             </button>
@@ -246,24 +334,21 @@ export function ImagesRoom() {
             <button type="button" className="button button-primary" onClick={open}>
               <ImagePlus size={15} aria-hidden="true" /> Add images
             </button>
-            <span className="toolbar-hint">or drop and paste them anywhere here</span>
-            <span className="toolbar-gap" />
-            {selectedIds.size > 0 && (
-              <button
-                type="button"
-                className="button button-danger-quiet"
-                onClick={() => void imagesRemoved([...selectedIds])}
-              >
-                <Trash2 size={14} aria-hidden="true" /> Remove {selectedIds.size}
-              </button>
-            )}
-            <button
-              type="button"
-              className="button"
-              onClick={() => imageSelectionSet(allSelected ? [] : images.map(({ id }) => id))}
+            <select
+              className="select toolbar-filter"
+              aria-label="Images to show"
+              value={filter}
+              onChange={(event) => setFilter(event.target.value as Filter)}
             >
-              {allSelected ? 'Select none' : 'Select all'}
-            </button>
+              {(Object.keys(filters) as Filter[]).map((key) => (
+                <option key={key} value={key}>
+                  {filters[key].label} ({images.filter(filters[key].has).length})
+                </option>
+              ))}
+            </select>
+            <UndoButton />
+            <span className="toolbar-gap" />
+            <SelectionTools shown={shown} />
           </div>
         )}
         {images.length === 0 && loaded && (
@@ -275,10 +360,25 @@ export function ImagesRoom() {
         <AddingProgress />
         <RefusedFiles />
         <ul className="image-grid" aria-label="Training images" hidden={images.length === 0}>
-          {images.map((image) => (
-            <ImageCard key={image.id} image={image} />
+          {shown.map((image) => (
+            <ImageCard key={image.id} image={image} sizes={sizes} onOpen={openTool} />
           ))}
         </ul>
+        {images.length > 0 && shown.length === 0 && (
+          <p className="nothing-shown">
+            No image here.{' '}
+            <button
+              type="button"
+              className="link"
+              onClick={() => {
+                setFilter('all');
+                setTag(null);
+              }}
+            >
+              Show all {images.length}
+            </button>
+          </p>
+        )}
         {isDragActive && (
           <div className="drop-veil" aria-hidden="true">
             <ImagePlus size={36} strokeWidth={1.5} />
@@ -286,6 +386,17 @@ export function ImagesRoom() {
           </div>
         )}
       </main>
+      {opened !== null && openedImage !== undefined && (
+        <ImageDialog
+          image={openedImage}
+          tool={opened.tool}
+          sizes={sizes}
+          onTool={(tool) => setOpened({ id: opened.id, tool })}
+          onClose={() => setOpened(null)}
+          onPrevious={neighbour(at - 1)}
+          onNext={neighbour(at + 1)}
+        />
+      )}
     </div>
   );
 }
