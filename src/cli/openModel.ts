@@ -6,7 +6,7 @@ import { demoModel } from '../core/demoModel.ts';
 import { LoratoryError } from '../core/errors.ts';
 import type { FileTree } from '../core/files.ts';
 import { type DiffusionModel, openDiffusionModel } from '../models/repository.ts';
-import { resolutionUnit } from '../session/training.ts';
+import { resolutionUnit } from '../models/repository.ts';
 import { folderTree } from './nodeFiles.ts';
 
 /** What `--model` says in every command's help. */

@@ -38,6 +38,11 @@ export interface LatentColours {
   readonly matrix: Float64Array;
 }
 
+/** Sides of pictures must be multiples of this many pixels: what the VAE makes one latent pixel of. */
+export function resolutionUnit(model: Pick<DiffusionModel, 'vaeConfig'>): number {
+  return 2 ** (model.vaeConfig.blockOutChannels.length - 1);
+}
+
 /**
  * Opens a repository.
  *

@@ -9,7 +9,7 @@ import { defined } from '../core/invariant.ts';
 import { toModelRange } from '../dataset/preprocess.ts';
 import { trimMemory } from '../gpu/ops.ts';
 import { sampleLatents } from '../latents/cache.ts';
-import type { DiffusionModel } from '../models/repository.ts';
+import { type DiffusionModel, resolutionUnit } from '../models/repository.ts';
 import type { UNet2DCondition } from '../models/unet.ts';
 import type { AutoencoderKL, LatentMoments } from '../models/vae.ts';
 import { denoise } from '../sampler/denoise.ts';
@@ -30,7 +30,6 @@ import {
   type PluggedAdapter,
 } from './generationRequest.ts';
 import { PreviewPainter, type LatentShape } from './previews.ts';
-import { resolutionUnit } from './training.ts';
 
 export interface GenerationOptions {
   readonly signal?: AbortSignal;

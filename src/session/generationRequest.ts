@@ -2,14 +2,13 @@
 import type { Adapter } from '../adapter/lora.ts';
 import { LoratoryError } from '../core/errors.ts';
 import type { RgbImage } from '../core/image.ts';
-import type { DiffusionModel } from '../models/repository.ts';
+import { type DiffusionModel, resolutionUnit } from '../models/repository.ts';
 import type { NoiseDevice } from '../sampler/noise.ts';
 import { hasKarrasSigmas, type SchedulerName } from '../schedulers/index.ts';
 import { SCHEDULER_LABELS } from '../schedulers/names.ts';
 import type { SchedulerConfig } from '../schedulers/noiseSchedule.ts';
 import type { HiresFix, SeedMode } from '../worker/protocol.ts';
 import type { ConditioningRequest } from './conditioning.ts';
-import { resolutionUnit } from './training.ts';
 
 /** A setting is outside what can be generated. */
 export class GenerateOptionError extends LoratoryError {

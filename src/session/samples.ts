@@ -27,7 +27,7 @@ export interface SampleOptions {
 export async function drawSamples(
   model: DiffusionModel,
   unet: UNet2DCondition,
-  embeddings: ReadonlyMap<string, PromptEmbedding>,
+  embeddings: { get(prompt: string): PromptEmbedding | undefined },
   options: TrainOptions,
   { signal, onProgress }: SampleOptions,
 ): Promise<SampleReport['images']> {

@@ -14,15 +14,16 @@ import { encodePrompts } from '../latents/embeddings.ts';
 import type { ClipTextEncoder } from '../models/clip.ts';
 import { runtime } from '../gpu/runtime.ts';
 import { clipModules, unetModules } from '../models/adaptable.ts';
-import type { DiffusionModel } from '../models/repository.ts';
+import { type DiffusionModel, resolutionUnit } from '../models/repository.ts';
 import type { Checkpoint } from '../trainer/checkpoint.ts';
 import { diffusionSettings, noiseConfigOf } from '../trainer/batch.ts';
 import { LoraTrainer } from '../trainer/trainer.ts';
 import type { TrainOptions } from '../core/trainOptions.ts';
 import type { ExampleLoss, RunEventKind, StripEntry, TrainRecord } from '../worker/protocol.ts';
+import type { ClassImageStore } from './classImages.ts';
 import type { TrainControl } from './control.ts';
 import type { Trial } from './preflight.ts';
-import { prepare } from './preparation.ts';
+import { captionsReady, prepare } from './preparation.ts';
 import { drawSamples, type SampleReport } from './samples.ts';
 import { StripPainter } from './strips.ts';
 import { TrainingLoop } from './trainingLoop.ts';
@@ -109,6 +110,8 @@ export interface TrainingRequest {
   readonly options: TrainOptions;
   /** Goes on from here. Images, captions and options must be those of the run that wrote it, except for what a branch may change. */
   readonly resumeFrom?: Checkpoint;
+  /** Where class images are kept; without it they are drawn anew. */
+  readonly classImageStore?: ClassImageStore;
 }
 
 export interface TrainingResult {
@@ -131,11 +134,6 @@ export function adaptableModules(model: DiffusionModel): Required<KnownModule>[]
   return [...unetModules(model.unetConfig), ...clipModules(model.textConfig)];
 }
 
-/** Sides of pictures must be multiples of this many pixels: what the VAE makes one latent pixel of. */
-export function resolutionUnit(model: DiffusionModel): number {
-  return 2 ** (model.vaeConfig.blockOutChannels.length - 1);
-}
-
 /**
  * Trains an adapter; see trainingLoop.ts for what happens between the steps. `control` pauses, stops or asks for a sample; stopping keeps what was learnt.
  *
@@ -154,14 +152,16 @@ export async function trainLora(
 }
 
 async function train(request: TrainingRequest, control: TrainControl, events: TrainingEvents): Promise<TrainingResult> {
-  const { model, images, options } = request;
+  const { model, images } = request;
   if (images.length === 0) throw new EmptyDatasetError();
-  checkTrainingOptions(options, model, images.length);
+  checkTrainingOptions(request.options, model, images.length);
   const { signal } = control;
-  const { examples, embeddings, preview } = await prepare(request, {
+  const progress = {
     signal,
-    onStatus: (detail, progress) => events.onStatus?.('preparing', detail, progress),
-  });
+    onStatus: (detail: string, done: number) => events.onStatus?.('preparing', detail, done),
+  };
+  const prepared = await prepare(request, progress);
+  const { options, imageIds, embeddings, preview } = prepared;
 
   events.onStatus?.('preparing', 'Loading the UNet', 0);
   const unet = await model.loadUNet((done) => events.onStatus?.('preparing', 'Loading the UNet', done));
@@ -174,8 +174,14 @@ async function train(request: TrainingRequest, control: TrainControl, events: Tr
   const trainer = new LoraTrainer(trained, adapter.parameterGroups(), options);
   const settings = diffusionSettings(options, noiseConfigOf(options, model.schedulerConfig));
   const strips = new StripPainter(model, preview);
-  const imageIds = images.map(({ id }) => id);
-  const stepParts = { model, options, examples, imageIds, settings, trainer, strips };
+  const stepParts = {
+    model,
+    prepared,
+    settings,
+    trainer,
+    strips,
+    captionsReady: (batch: number) => captionsReady(prepared, batch, progress),
+  };
   const modules = (): Promise<LoraModule[]> => trainer.withAverage(() => adapter.toModules());
   const loop = new TrainingLoop(
     {

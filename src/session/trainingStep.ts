@@ -1,21 +1,22 @@
 /** One step of a training: which pictures, timesteps and noise, by (seed, step) alone; then the trainer's step with them. */
 import { defined } from '../core/invariant.ts';
 import { learningRateAt } from '../core/learningRate.ts';
-import type { TrainOptions } from '../core/trainOptions.ts';
+import type { PromptEmbedding } from '../latents/embeddings.ts';
 import type { DiffusionModel } from '../models/repository.ts';
-import { buildBatch, predictClean, type DiffusionSettings, type TrainingExample } from '../trainer/batch.ts';
-import { planBatch, type BatchPlan } from '../trainer/batches.ts';
+import { buildBatch, predictClean, type DiffusionSettings, type NoisyBatch } from '../trainer/batch.ts';
+import { planBatch, type BatchEntry } from '../trainer/batches.ts';
 import type { LoraTrainer } from '../trainer/trainer.ts';
 import type { StripEntry } from '../worker/protocol.ts';
+import type { Prepared } from './preparation.ts';
 import type { StripPainter } from './strips.ts';
 import type { RecordEntry } from './trainRecord.ts';
 
 export interface StepParts {
   readonly model: DiffusionModel;
   readonly trainer: LoraTrainer;
-  readonly options: TrainOptions;
-  readonly examples: readonly TrainingExample[];
-  readonly imageIds: readonly string[];
+  readonly prepared: Pick<Prepared, 'options' | 'plan' | 'examples' | 'imageIds' | 'embeddings'>;
+  /** Resolves when the captions of batch number `batch` are encoded. */
+  readonly captionsReady: (batch: number) => Promise<void>;
   readonly settings: DiffusionSettings;
   readonly strips: StripPainter;
 }
@@ -32,21 +33,21 @@ export interface TrainedStep {
 
 /** Trains the step after `globalStep` steps, at `learningRateFactor` times the learning rate of that step. */
 export async function trainStep(
-  { model, trainer, options, examples, imageIds, settings, strips }: StepParts,
+  { model, trainer, prepared, captionsReady, settings, strips }: StepParts,
   globalStep: number,
   learningRateFactor: number,
 ): Promise<TrainedStep> {
-  const plan: BatchPlan = {
-    ...options,
-    images: examples.map(() => ({ bucket: 'square', repeats: options.repeats, crops: 1, isClass: false })),
-    numTrainTimesteps: settings.alphasCumprod.length,
-  };
+  const { options, plan, examples, imageIds, embeddings } = prepared;
   const { scalingFactor } = model.vaeConfig;
-  const planned = Array.from({ length: options.gradientAccumulationSteps }, (_, i) => {
+  const embeddingOf = (caption: string): PromptEmbedding => embeddings.get(caption);
+  const planned: { readonly entries: readonly BatchEntry[]; readonly batch: NoisyBatch }[] = [];
+  for (let i = 0; i < options.gradientAccumulationSteps; i++) {
     const number = globalStep * options.gradientAccumulationSteps + i;
+    await captionsReady(number);
     const entries = planBatch(plan, number);
-    return { entries, batch: buildBatch(entries, examples, { ...options, batch: number, scalingFactor, settings }) };
-  });
+    const batch = buildBatch(entries, examples, { ...options, batch: number, scalingFactor, settings, embeddingOf });
+    planned.push({ entries, batch });
+  }
   const learningRate = learningRateAt(options, globalStep) * learningRateFactor;
   const { loss, applied, exampleLosses, predictions } = await trainer.step(
     planned.map(({ batch }) => batch),

@@ -2,6 +2,8 @@
 import { defined, invariant } from '../core/invariant.ts';
 import { deriveSeed, TorchGenerator } from '../core/rng.ts';
 import type { LossOptions, TrainOptions } from '../core/trainOptions.ts';
+import { type CaptionOptions, drawCaption } from '../dataset/captionDraw.ts';
+import { flipMask } from '../dataset/mask.ts';
 import { sampleLatents, type CachedLatents } from '../latents/cache.ts';
 import type { PromptEmbedding } from '../latents/embeddings.ts';
 import { addNoise, getVelocity } from '../schedulers/ddpm.ts';
@@ -10,10 +12,20 @@ import type { BatchEntry } from './batches.ts';
 import { huberDelta, minSnrWeight, snr } from './lossWeights.ts';
 import { trainingNoise, type NoiseOptions } from './noise.ts';
 
-/** One example: an image's latents and its caption's embedding. */
-export interface TrainingExample {
+/** One place that an image is cut at. */
+export interface ExampleCrop {
   readonly latents: CachedLatents;
-  readonly embedding: PromptEmbedding;
+  /** What each latent pixel counts, 0..1, [height, width]; null: all count. */
+  readonly mask: Float32Array | null;
+}
+
+/** One example: an image's latents, and its caption with the trigger word. */
+export interface TrainingExample {
+  /** All of one size. */
+  readonly crops: readonly ExampleCrop[];
+  readonly caption: string;
+  /** What its loss counts: 1, or prior preservation's weight for a class image. */
+  readonly weight: number;
 }
 
 /** What turns clean latents and noise into a task. */
@@ -89,12 +101,24 @@ export function noiseBatch(parts: BatchParts, settings: DiffusionSettings): Nois
   };
 }
 
-export interface BuildBatchOptions extends NoiseOptions {
+export interface BuildBatchOptions extends NoiseOptions, CaptionOptions {
   readonly seed: number;
   /** The batch's number, which {@link planBatch} was given too. */
   readonly batch: number;
   readonly scalingFactor: number;
   readonly settings: DiffusionSettings;
+  readonly maskedLoss: boolean;
+  /** The embedding of a caption as {@link captionsOf} gives it. */
+  readonly embeddingOf: (caption: string) => PromptEmbedding;
+}
+
+/** The captions of a planned batch as they are read this time. */
+export function captionsOf(
+  entries: readonly Pick<BatchEntry, 'image' | 'caption'>[],
+  examples: readonly TrainingExample[],
+  options: CaptionOptions,
+): string[] {
+  return entries.map(({ image, caption }) => drawCaption(defined(examples[image]).caption, caption, options));
 }
 
 /** The token ids that prompts were read as; none of prompts that were not read in one piece, which cannot train a text encoder. */
@@ -108,22 +132,25 @@ export function buildBatch(
   examples: readonly TrainingExample[],
   options: BuildBatchOptions,
 ): NoisyBatch {
-  const { seed, batch, scalingFactor, settings } = options;
-  const first = defined(examples[defined(entries[0]).image]);
-  const { height, width, channels } = first.latents;
-  const { tokens, width: contextWidth } = first.embedding;
+  const { seed, batch, scalingFactor, settings, maskedLoss, embeddingOf } = options;
+  const drawn = entries.map(({ image, crop }) => defined(defined(examples[image]).crops[crop]));
+  const { height, width, channels } = defined(drawn[0]).latents;
+  const embeddings = captionsOf(entries, examples, options).map(embeddingOf);
+  const { tokens, width: contextWidth } = defined(embeddings[0]);
   const size = height * width * channels;
   const n = entries.length;
   const shape = [n, height, width, channels] as const;
   const posterior = new TorchGenerator(deriveSeed(seed, 'posterior', batch)).randn(n * size);
   const clean = new Float32Array(n * size);
   const context = new Float32Array(n * tokens * contextWidth);
-  entries.forEach(({ image, flipped }, i) => {
-    const { latents, embedding } = defined(examples[image]);
+  const masks = new Float32Array(n * height * width).fill(1);
+  entries.forEach(({ flipped }, i) => {
+    const { latents, mask } = defined(drawn[i]);
     invariant(latents.height === height && latents.width === width, 'Images of a batch must have one size');
     const moments = flipped ? defined(latents.flipped) : latents.plain;
     clean.set(sampleLatents(moments, posterior.subarray(i * size, (i + 1) * size), scalingFactor), i * size);
-    context.set(embedding.values, i * tokens * contextWidth);
+    context.set(defined(embeddings[i]).values, i * tokens * contextWidth);
+    if (mask) masks.set(flipped ? flipMask(mask, width) : mask, i * height * width);
   });
   return noiseBatch(
     {
@@ -133,8 +160,10 @@ export function buildBatch(
       timesteps: entries.map((entry) => entry.timestep),
       context,
       contextShape: [n, tokens, contextWidth],
-      ids: idsOf(entries.map(({ image }) => defined(examples[image]).embedding)),
+      ids: idsOf(embeddings),
       dropoutDraw: deriveSeed(seed, 'dropout', batch),
+      ...(maskedLoss ? { mask: masks } : {}),
+      exampleWeights: entries.map(({ image }) => defined(examples[image]).weight),
     },
     settings,
   );

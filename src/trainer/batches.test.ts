@@ -4,7 +4,8 @@
  * asked; epochs as steps.
  */
 import { expect, test } from 'vitest';
-import { batchesPerEpoch, planBatch, stepsOfEpochs, type BatchPlan, type PlannedImage } from './batches.ts';
+import { batchesPerEpoch, type PlannedImage, stepsOfEpochs } from '../core/epochs.ts';
+import { planBatch, type BatchPlan } from './batches.ts';
 
 const image = (bucket: string, repeats = 1, crops = 1, isClass = false): PlannedImage => ({
   bucket,

@@ -6,6 +6,7 @@
  * batches, the last of which may be smaller; then the batches of all buckets are shuffled. Class images (prior preservation) are shown
  * as often as all others together, in turns.
  */
+import { batchesPerEpoch, type PlannedImage, showsByBucket } from '../core/epochs.ts';
 import { defined } from '../core/invariant.ts';
 import { deriveSeed, TorchGenerator } from '../core/rng.ts';
 
@@ -27,17 +28,6 @@ export interface CaptionDraw {
   readonly seed: number;
 }
 
-export interface PlannedImage {
-  /** Images of one bucket have one size and so may share a batch. */
-  readonly bucket: string;
-  /** How often an epoch shows it. */
-  readonly repeats: number;
-  /** Crops it was prepared in, at least 1. */
-  readonly crops: number;
-  /** A class image: shown as often as there is room for, whatever its repeats. */
-  readonly isClass: boolean;
-}
-
 export interface BatchPlan {
   readonly seed: number;
   readonly images: readonly PlannedImage[];
@@ -47,22 +37,6 @@ export interface BatchPlan {
   /** Chance that a caption is replaced by the empty one, 0..1. */
   readonly captionDropout: number;
   readonly numTrainTimesteps: number;
-}
-
-/** Batches of one epoch. Every epoch has as many. */
-export function batchesPerEpoch(plan: Pick<BatchPlan, 'images' | 'trainBatchSize'>): number {
-  let count = 0;
-  for (const shows of showsByBucket(plan.images, 0).values()) count += Math.ceil(shows.length / plan.trainBatchSize);
-  return count;
-}
-
-/** Optimizer steps that `epochs` take. Batches of an accumulated step may belong to two epochs. */
-export function stepsOfEpochs(
-  plan: Pick<BatchPlan, 'images' | 'trainBatchSize'>,
-  epochs: number,
-  gradientAccumulationSteps: number,
-): number {
-  return Math.max(1, Math.ceil((epochs * batchesPerEpoch(plan)) / gradientAccumulationSteps));
 }
 
 /**
@@ -97,26 +71,4 @@ function epochBatches({ seed, images, trainBatchSize }: BatchPlan, epoch: number
     }
   }
   return Array.from(generator.randperm(batches.length), (at) => defined(batches[at]));
-}
-
-/** Every image of an epoch as often as it is shown, by bucket. */
-function showsByBucket(images: readonly PlannedImage[], epoch: number): Map<string, number[]> {
-  const own: number[] = [];
-  const classes: number[] = [];
-  images.forEach(({ repeats, isClass }, image) => {
-    if (isClass) classes.push(image);
-    else for (let i = 0; i < repeats; i++) own.push(image);
-  });
-  const shows = [...own];
-  // Epoch by epoch all class images have their turn, but an epoch is always cut alike: class images share one bucket.
-  if (classes.length > 0)
-    for (let i = 0; i < own.length; i++) shows.push(defined(classes[(epoch * own.length + i) % classes.length]));
-  const byBucket = new Map<string, number[]>();
-  for (const image of shows) {
-    const { bucket } = defined(images[image]);
-    const known = byBucket.get(bucket);
-    if (known) known.push(image);
-    else byBucket.set(bucket, [image]);
-  }
-  return byBucket;
 }

@@ -6,7 +6,7 @@ import type { RgbImage } from '../../src/core/image.ts';
 import { encodePng } from '../../src/formats/png.ts';
 import type { DiffusionModel } from '../../src/models/repository.ts';
 import { ImageGenerator } from '../../src/session/generation.ts';
-import { resolutionUnit } from '../../src/session/training.ts';
+import { resolutionUnit } from '../../src/models/repository.ts';
 import { draw } from './drawings.mjs';
 import { over, styles } from './styles.mjs';
 

@@ -1,0 +1,86 @@
+/** How an epoch is made up: which images it shows how often, and how many batches that makes. */
+import { bucketName, bucketOf, type Size, type SizeOptions } from './buckets.ts';
+import { defined } from './invariant.ts';
+import type { TrainOptions } from './trainOptions.ts';
+
+export interface PlannedImage {
+  /** Images of one bucket have one size and so may share a batch. */
+  readonly bucket: string;
+  /** How often an epoch shows it. */
+  readonly repeats: number;
+  /** Crops it was prepared in, at least 1. */
+  readonly crops: number;
+  /** A class image: shown as often as there is room for, whatever its repeats. */
+  readonly isClass: boolean;
+}
+
+/** An image as far as epochs care. */
+export interface CountedImage extends Size {
+  /** Null: as the options say. */
+  readonly repeats: number | null;
+}
+
+/** What epochs depend on. */
+export type EpochOptions = Pick<
+  TrainOptions,
+  'resolution' | 'buckets' | 'repeats' | 'trainBatchSize' | 'gradientAccumulationSteps' | 'priorPreservation'
+>;
+
+/** Class images are drawn at the size that they are trained at. */
+export function classImageSize(options: SizeOptions): Size {
+  const square = { width: options.resolution, height: options.resolution };
+  return bucketOf(square, options).bucket;
+}
+
+/** Images to train on (without those that are held out), then the class images, which are squares. Every image has one crop. */
+export function planImages(images: readonly CountedImage[], options: EpochOptions): PlannedImage[] {
+  const { repeats: shared, priorPreservation } = options;
+  const own = images.map((image) => ({
+    bucket: bucketName(bucketOf(image, options).bucket),
+    repeats: image.repeats ?? shared,
+    crops: 1,
+    isClass: false,
+  }));
+  const classImage = { bucket: bucketName(classImageSize(options)), repeats: 1, crops: 1, isClass: true };
+  const classCount = priorPreservation.enabled ? priorPreservation.classImages : 0;
+  return [...own, ...Array.from({ length: classCount }, () => classImage)];
+}
+
+interface EpochPlan {
+  readonly images: readonly PlannedImage[];
+  readonly trainBatchSize: number;
+}
+
+/** Batches of one epoch. Every epoch has as many. */
+export function batchesPerEpoch(plan: EpochPlan): number {
+  let count = 0;
+  for (const shows of showsByBucket(plan.images, 0).values()) count += Math.ceil(shows.length / plan.trainBatchSize);
+  return count;
+}
+
+/** Optimizer steps that `epochs` take. Batches of an accumulated step may belong to two epochs. */
+export function stepsOfEpochs(plan: EpochPlan, epochs: number, gradientAccumulationSteps: number): number {
+  return Math.max(1, Math.ceil((epochs * batchesPerEpoch(plan)) / gradientAccumulationSteps));
+}
+
+/** Every image of an epoch as often as it is shown, by bucket. */
+export function showsByBucket(images: readonly PlannedImage[], epoch: number): Map<string, number[]> {
+  const own: number[] = [];
+  const classes: number[] = [];
+  images.forEach(({ repeats, isClass }, image) => {
+    if (isClass) classes.push(image);
+    else for (let i = 0; i < repeats; i++) own.push(image);
+  });
+  const shows = [...own];
+  // Epoch by epoch all class images have their turn, but an epoch is always cut alike: class images share one bucket.
+  if (classes.length > 0)
+    for (let i = 0; i < own.length; i++) shows.push(defined(classes[(epoch * own.length + i) % classes.length]));
+  const byBucket = new Map<string, number[]>();
+  for (const image of shows) {
+    const { bucket } = defined(images[image]);
+    const known = byBucket.get(bucket);
+    if (known) known.push(image);
+    else byBucket.set(bucket, [image]);
+  }
+  return byBucket;
+}
