@@ -8,6 +8,7 @@ import { adapterFile } from '../export/runFile.ts';
 import { trainingFactsOf } from '../export/trainingFacts.ts';
 import { TrainControl } from '../session/control.ts';
 import { trainLora } from '../session/training.ts';
+import { classImageFolder } from './classImageFolder.ts';
 import { runCommand } from './exit.ts';
 import { imageGrid } from './grid.ts';
 import { openNodeGpu } from './nodeGpu.ts';
@@ -23,6 +24,9 @@ interface TrainFlags extends SettingsFlags {
   readonly out: string;
   readonly recipe?: string;
   readonly saveRecipe?: string;
+  readonly masks: boolean;
+  readonly background?: string;
+  readonly classDir?: string;
   readonly samples?: string;
   readonly losses?: string;
 }
@@ -35,6 +39,9 @@ export function trainCommand(): Command {
     .requiredOption('--out <file>', 'the .safetensors file to write')
     .option('--recipe <file>', 'replay the run of a recipe: its settings, captions and crops')
     .option('--save-recipe <file>', 'write the recipe that replays this run')
+    .option('--no-masks', 'ignore name.mask.png files, which otherwise weigh the loss')
+    .option('--background <#rrggbb>', 'what fills transparent parts of pictures; white, if not given')
+    .option('--class-dir <dir>', 'folder that keeps the pictures of prior preservation for the next run')
     .option('--samples <dir>', 'folder for sample grids, one PNG a time')
     .option('--losses <file>', 'write the loss of every step as JSON');
   return addSettingsFlags(command).action((flags: TrainFlags) => runCommand(() => train(flags)));
@@ -48,15 +55,21 @@ async function train(flags: TrainFlags): Promise<number> {
   for (const note of recipe?.notes ?? []) say(note);
   const settings = await readSettings(flags, imageSizeOf(model), say, recipe?.recipe);
   const { triggerWord } = settings;
-  const options = { ...settings.options, sampleEvery: flags.samples ? settings.options.sampleEvery : 0 };
   const startedAt = Date.now();
   const {
     images: found,
     refused,
     uncaptioned,
-  } = await openTrainingFolder(flags.images, recipe === null ? undefined : parseColour(recipe.recipe.background));
+  } = await openTrainingFolder(flags.images, parseColour(flags.background ?? recipe?.recipe.background ?? ''));
   for (const error of refused) say(`Left out: ${error.message} ${error.remedy}`);
   const images = recipe === null ? found : recipeImages(recipe.recipe, found, flags.images);
+  const { sampleEvery, maskedLoss } = settings.options;
+  const options = {
+    ...settings.options,
+    sampleEvery: flags.samples ? sampleEvery : 0,
+    // Masks that lie there are meant to count.
+    maskedLoss: flags.masks && (maskedLoss || (recipe === null && images.some(({ mask }) => mask))),
+  };
   if (recipe === null && uncaptioned.length > 0) {
     say(
       `No caption for ${uncaptioned.join(', ')}: put the text into a .txt file of the same name. Training goes on with ${triggerWord ? 'the trigger word alone' : 'an empty caption'}.`,
@@ -69,7 +82,7 @@ async function train(flags: TrainFlags): Promise<number> {
     const used = await recipeModel(flags.model, await modelTree(flags.model));
     for (const difference of recipe === null ? [] : recipeDifferences(recipe.recipe, used, images)) say(difference);
     if (flags.saveRecipe !== undefined) {
-      const facts = { name, triggerWord, model: used, options: settings.options, images };
+      const facts = { name, triggerWord, model: used, options: { ...options, sampleEvery }, images };
       await writeFile(flags.saveRecipe, writeRecipe(recipeOf(facts)));
     }
   }
@@ -104,8 +117,9 @@ async function train(flags: TrainFlags): Promise<number> {
         }),
       );
     };
+    const kept = flags.classDir === undefined ? {} : { classImageStore: classImageFolder(flags.classDir) };
     let training = false;
-    const result = await trainLora({ model, images, triggerWord, options }, control, {
+    const result = await trainLora({ model, images, triggerWord, options, ...kept }, control, {
       onStatus: (phase, detail) => {
         if (phase === 'preparing') progress.say(detail);
         if (phase === 'training' && !training) {
@@ -117,7 +131,7 @@ async function train(flags: TrainFlags): Promise<number> {
           );
         }
       },
-      onStep: ({ globalStep, loss, msPerStep, etaSeconds }) => {
+      onStep: ({ globalStep, maxTrainSteps, loss, msPerStep, etaSeconds }) => {
         // By step: a run that was rolled back repeats some.
         losses[globalStep - 1] = loss;
         progress.update(globalStep, {
@@ -126,7 +140,7 @@ async function train(flags: TrainFlags): Promise<number> {
           left: formatDuration(etaSeconds),
         });
         progress.say(
-          `Step ${globalStep}/${options.maxTrainSteps}: loss ${loss.toFixed(4)}, ${msPerStep.toFixed(0)} ms/step, ${formatDuration(etaSeconds)} left`,
+          `Step ${globalStep}/${maxTrainSteps}: loss ${loss.toFixed(4)}, ${msPerStep.toFixed(0)} ms/step, ${formatDuration(etaSeconds)} left`,
         );
       },
       onSample: ({ globalStep, images: drawn }) => {

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { type Command, Option } from 'commander';
+import { bucketSidesFor } from '../core/buckets.ts';
 import { type PresetName, presetNameFor, presets } from '../core/presets.ts';
 import { readPromptLines, samplePromptsOf } from '../core/promptLines.ts';
 import { defaultOptimizer, optimizerDefaults, type TrainOptions } from '../core/trainOptions.ts';
@@ -11,6 +12,9 @@ import type { Recipe } from '../formats/recipe.ts';
 import { FileNotFoundError } from './nodeFiles.ts';
 import { repeated } from './options.ts';
 import { addTrainFlags, trainOptionsOf } from './trainFlags.ts';
+
+/** Every model's VAE halves a picture three times at most. */
+const bucketUnit = 8;
 
 const presetChoices = ['style', 'character', 'kohya', 'diffusers', 'oneTrainer'] as const;
 
@@ -76,11 +80,20 @@ export async function readSettings(
     ...(isOther ? { optimizer: defaultOptimizer(name) } : {}),
     ...(isOther && name !== 'adamw8bit' ? { learningRate: optimizerDefaults[name].learningRate } : {}),
   });
+  const sides = bucketSidesFor(options.resolution, bucketUnit);
+  // Sides that nobody has given follow the resolution.
+  const free = recipe === null && config === null;
+  const buckets = {
+    ...options.buckets,
+    ...(free && given['minBucketReso'] === undefined ? { minSide: sides.minSide } : {}),
+    ...(free && given['maxBucketReso'] === undefined ? { maxSide: sides.maxSide } : {}),
+    ...(free && given['bucketResoSteps'] === undefined ? { step: sides.step } : {}),
+  };
   const read = readPromptLines(flags.prompt.join('\n'));
   const { prompts, problems } = samplePromptsOf(read.lines, options.seed);
   for (const problem of [...read.problems, ...problems]) say(problem);
   return {
-    options: { ...options, samplePrompts: flags.prompt.length > 0 ? prompts : options.samplePrompts },
+    options: { ...options, buckets, samplePrompts: flags.prompt.length > 0 ? prompts : options.samplePrompts },
     triggerWord: flags.trigger ?? recipe?.triggerWord ?? config?.triggerWord ?? '',
   };
 }

@@ -60,8 +60,17 @@ export function bucketSidesFor(
   return { step, minSide: toStep(resolution / 2), maxSide: toStep(resolution * 2) };
 }
 
+const sizesOf = new WeakMap<SizeOptions, readonly Size[]>();
+
 /** All buckets, by width, then height. Without buckets: the square. */
-export function bucketSizes({ resolution, buckets: { enabled, step, minSide, maxSide } }: SizeOptions): Size[] {
+export function bucketSizes(options: SizeOptions): readonly Size[] {
+  // Asked for image by image, with the same options.
+  const known = sizesOf.get(options) ?? computeBucketSizes(options);
+  sizesOf.set(options, known);
+  return known;
+}
+
+function computeBucketSizes({ resolution, buckets: { enabled, step, minSide, maxSide } }: SizeOptions): Size[] {
   if (!enabled) return [{ width: resolution, height: resolution }];
   const toStep = (pixels: number): number => Math.floor(pixels / step) * step;
   const sizes = new Map<string, Size>();

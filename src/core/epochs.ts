@@ -21,9 +21,12 @@ export interface CountedImage extends Size {
 }
 
 /** What epochs depend on. */
-export type EpochOptions = Pick<
+type EpochOptions = Pick<TrainOptions, 'resolution' | 'buckets' | 'repeats' | 'priorPreservation'>;
+
+/** What the number of steps depends on. */
+type StepOptions = Pick<
   TrainOptions,
-  'resolution' | 'buckets' | 'repeats' | 'trainBatchSize' | 'gradientAccumulationSteps' | 'priorPreservation'
+  'trainBatchSize' | 'gradientAccumulationSteps' | 'maxTrainSteps' | 'maxTrainEpochs'
 >;
 
 /** Class images are drawn at the size that they are trained at. */
@@ -58,9 +61,14 @@ export function batchesPerEpoch(plan: EpochPlan): number {
   return count;
 }
 
-/** Optimizer steps that `epochs` take. Batches of an accumulated step may belong to two epochs. */
-export function stepsOfEpochs(plan: EpochPlan, epochs: number, gradientAccumulationSteps: number): number {
-  return Math.max(1, Math.ceil((epochs * batchesPerEpoch(plan)) / gradientAccumulationSteps));
+/**
+ * The options with `maxTrainSteps` as `maxTrainEpochs` wants it, if it is set. Batches of an accumulated step may belong to two epochs.
+ */
+export function resolveTrainSteps<T extends StepOptions>(options: T, images: readonly PlannedImage[]): T {
+  const { maxTrainEpochs, trainBatchSize, gradientAccumulationSteps } = options;
+  if (maxTrainEpochs === null) return options;
+  const batches = maxTrainEpochs * batchesPerEpoch({ images, trainBatchSize });
+  return { ...options, maxTrainSteps: Math.max(1, Math.ceil(batches / gradientAccumulationSteps)) };
 }
 
 /** Every image of an epoch as often as it is shown, by bucket. */

@@ -2,7 +2,7 @@
 // one sentence with its remedy; rules between options; steps from epochs.
 import { describe, expect, test } from 'vitest';
 import { checkTrainOptions } from './checkTrainOptions.ts';
-import { defaultOptimizer, defaultTrainOptions, resolveTrainSteps, type TrainOptions } from './trainOptions.ts';
+import { defaultOptimizer, defaultTrainOptions, type TrainOptions } from './trainOptions.ts';
 import { completeTrainOptions } from './trainOptionsJson.ts';
 
 const messages = (changes: Partial<TrainOptions>, context = {}): string[] =>
@@ -155,10 +155,4 @@ describe('checkTrainOptions', () => {
   test('says all at once', () => {
     expect(messages({ rank: 0, repeats: 0 })).toHaveLength(2);
   });
-});
-
-test('steps follow from epochs: 7 images in batches of 2, accumulated by 2, are 2 steps an epoch', () => {
-  const options = { ...defaultTrainOptions, gradientAccumulationSteps: 2 };
-  expect(resolveTrainSteps({ ...options, maxTrainEpochs: 3 }, 7).maxTrainSteps).toBe(6);
-  expect(resolveTrainSteps(options, 7)).toBe(options);
 });

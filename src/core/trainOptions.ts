@@ -172,7 +172,7 @@ export interface TrainOptions {
   readonly maxGradNorm: number;
   /** Optimizer steps. */
   readonly maxTrainSteps: number;
-  /** Where it is set, `maxTrainSteps` follows from it: see {@link resolveTrainSteps}. */
+  /** Where it is set, `maxTrainSteps` follows from it: see core/epochs.ts. */
   readonly maxTrainEpochs: number | null;
   readonly seed: number;
   /** Decay of the exponential moving average of the adapter, which is then what is exported; null: off. */
@@ -315,19 +315,3 @@ export const defaultTrainOptions: TrainOptions = {
   weightsPrecision: 'f16',
   activationsPrecision: 'f32',
 };
-
-/** Optimizer steps of one epoch, of so many examples (images times their repeats). */
-export function stepsPerEpoch(
-  options: Pick<TrainOptions, 'trainBatchSize' | 'gradientAccumulationSteps'>,
-  examples: number,
-): number {
-  return Math.max(1, Math.ceil(examples / (options.trainBatchSize * options.gradientAccumulationSteps)));
-}
-
-/** The options with `maxTrainSteps` as `maxTrainEpochs` wants it for a dataset of so many examples (images times their repeats). */
-export function resolveTrainSteps(options: TrainOptions, examples: number): TrainOptions {
-  const { maxTrainEpochs } = options;
-  return maxTrainEpochs === null
-    ? options
-    : { ...options, maxTrainSteps: maxTrainEpochs * stepsPerEpoch(options, examples) };
-}

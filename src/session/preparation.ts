@@ -1,6 +1,6 @@
 /** What a training needs before its first step: class images, captions as embeddings, pictures as latents. Each model is freed again. */
 import { captionWithTrigger } from '../core/captions.ts';
-import { type PlannedImage, stepsOfEpochs } from '../core/epochs.ts';
+import { type PlannedImage, resolveTrainSteps } from '../core/epochs.ts';
 import { LoratoryError } from '../core/errors.ts';
 import type { RgbImage } from '../core/image.ts';
 import { defined } from '../core/invariant.ts';
@@ -86,10 +86,7 @@ export async function prepare(request: TrainingRequest, progress: Progress): Pro
     images: planned,
     numTrainTimesteps: numTrainTimesteps(model.schedulerConfig),
   };
-  const { maxTrainEpochs, gradientAccumulationSteps } = options;
-  const maxTrainSteps =
-    maxTrainEpochs === null ? options.maxTrainSteps : stepsOfEpochs(plan, maxTrainEpochs, gradientAccumulationSteps);
-  const prepared = { ...trained, validation, plan, options: { ...options, maxTrainSteps } };
+  const prepared = { ...trained, validation, plan, options: resolveTrainSteps(options, planned) };
   return { ...prepared, embeddings: await encodeCaptions(request, prepared, progress), preview };
 }
 

@@ -67,6 +67,8 @@ export interface TrainingImage {
 export interface StepReport {
   /** Steps done, 1-based. */
   readonly globalStep: number;
+  /** Of the run: as its epochs want it, where they decide. */
+  readonly maxTrainSteps: number;
   readonly loss: number;
   readonly learningRate: number;
   readonly msPerStep: number;

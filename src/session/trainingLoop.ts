@@ -160,6 +160,7 @@ export class TrainingLoop {
     events.onStatus?.('training', `Step ${globalStep} of ${maxTrainSteps}`, globalStep / maxTrainSteps);
     await events.onStep?.({
       globalStep,
+      maxTrainSteps,
       loss: step.loss,
       learningRate: step.learningRate,
       msPerStep: this.msPerStep,

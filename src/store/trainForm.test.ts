@@ -179,6 +179,17 @@ test('fields that are wrong count as their defaults where a picture is wanted', 
   });
 });
 
+test('buckets that were meant for another resolution follow it; those that somebody chose stay', () => {
+  const small = { ...initialTrainForm, resolution: '64' };
+  expect(consequences(small, 'buckets.enabled', 'true')).toEqual({
+    'buckets.minSide': '32',
+    'buckets.maxSide': '128',
+    'buckets.step': '8',
+  });
+  expect(consequences(initialTrainForm, 'buckets.enabled', 'true')).toEqual({});
+  expect(consequences(small, 'buckets.enabled', 'false')).toEqual({});
+});
+
 test('another optimizer brings its numbers, and its rate where nobody chose one', () => {
   const lion = consequences(initialTrainForm, 'optimizer.name', 'lion');
   expect(lion).toMatchObject({ 'optimizer.beta2': '0.99', 'optimizer.weightDecay': '0.1', learningRate: '1e-5' });

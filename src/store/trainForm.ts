@@ -2,6 +2,7 @@
  * The Train panel's form: a text for every option, and its validation into {@link TrainOptions}.
  * Fields are kept as text so that a half-typed number can stand there while it is explained what is wrong with it.
  */
+import { bucketSidesFor } from '../core/buckets.ts';
 import { checkTrainOptions } from '../core/checkTrainOptions.ts';
 import {
   isOfKind,
@@ -88,8 +89,11 @@ export function presetPart(form: TrainForm): Partial<TrainForm> {
   return Object.fromEntries(fields.map((field) => [field, form[field]]));
 }
 
+/** Buckets' sides are multiples of at least this: every model's VAE halves a picture three times at most. */
+const bucketUnit = 8;
+
 /**
- * What else changes with a field: another optimizer brings its own numbers, and its own rate where the former one's stood there;
+ * What else changes with a field: buckets fit the resolution; another optimizer brings its own numbers, and its own rate where the former one's stood there;
  * another schedule its own cycles.
  */
 export function consequences(form: TrainForm, field: TrainField, text: string): Partial<TrainForm> {
@@ -102,6 +106,21 @@ export function consequences(form: TrainForm, field: TrainField, text: string): 
     const hadItsRate = Number(form.learningRate) === former.learningRate;
     const learningRate = numberText(optimizerDefaults[text as OptimizerName].learningRate);
     return { ...numbers, ...(hadItsRate ? { learningRate } : {}) };
+  }
+  if (field === 'buckets.enabled' && text === 'true') {
+    const [resolution, least, most, step] = (
+      ['resolution', 'buckets.minSide', 'buckets.maxSide', 'buckets.step'] as const
+    ).map((each) => Number(form[each])) as [number, number, number, number];
+    // Sides that were meant for another resolution would leave one bucket, or none.
+    const areRight = least < resolution && most > resolution && resolution % step === 0 && 4 * step <= resolution;
+    const sides = bucketSidesFor(resolution, bucketUnit);
+    return areRight || !Number.isInteger(resolution) || resolution < bucketUnit
+      ? {}
+      : {
+          'buckets.minSide': String(sides.minSide),
+          'buckets.maxSide': String(sides.maxSide),
+          'buckets.step': String(sides.step),
+        };
   }
   if (field === 'lrScheduler.name') {
     return { 'lrScheduler.cycles': String(defaultLrScheduler(text as LrSchedulerName).cycles) };

@@ -1,10 +1,12 @@
 /** What the Train room's form says as a whole, for its many fields: worked out once for each state of it. */
+import { planImages, resolveTrainSteps } from '../core/epochs.ts';
 import type { TrainOptions } from '../core/trainOptions.ts';
+import { heldOutImages } from '../core/validationSplit.ts';
 import { sizesInUse } from './modelDefaults.ts';
 import { type ListedPreset, presetInUse } from './presets.ts';
 import type { StudioState } from './slice.ts';
 import { changedFields, readableOptions, readTrainForm, type TrainField, type TrainFormErrors } from './trainForm.ts';
-import { samplePromptsOf, trainFormContext } from './trainRequest.ts';
+import { imagesToTrain, samplePromptsOf, trainFormContext } from './trainRequest.ts';
 
 /** `compute`, remembered for as long as `inputs` are the same things. */
 function remembered<T>(
@@ -50,7 +52,14 @@ export const fieldsChanged = remembered<ReadonlySet<TrainField>>(
   (state) => new Set(changedFields(state.trainForm, basePreset(state).form)),
 );
 
-/** How many pictures an epoch shows. */
-export function examplesOf(state: StudioState): number {
-  return Math.max(1, state.images.length) * optionsInForm(state).repeats;
-}
+/** The options in the form with the steps that its epochs take on the images as they are. */
+export const resolvedOptions = remembered<TrainOptions>(
+  (state) => [optionsInForm(state), state.images, state.replayIds],
+  (state) => {
+    const options = optionsInForm(state);
+    const images = imagesToTrain(state);
+    const heldOut = heldOutImages(images, options.validation);
+    const trained = images.filter((_, i) => heldOut[i] !== true);
+    return trained.length === 0 ? options : resolveTrainSteps(options, planImages(trained, options));
+  },
+);

@@ -1,10 +1,10 @@
 /**
  * Plan: batches depend on (seed, batch number) alone; every epoch shows every image as often as its repeats say; a batch holds one
  * bucket; class images are shown as often as the others, all in turn; flips, timesteps, crops and dropped captions are distributed as
- * asked; epochs as steps.
+ * asked.
  */
 import { expect, test } from 'vitest';
-import { batchesPerEpoch, type PlannedImage, stepsOfEpochs } from '../core/epochs.ts';
+import { batchesPerEpoch, type PlannedImage } from '../core/epochs.ts';
 import { planBatch, type BatchPlan } from './batches.ts';
 
 const image = (bucket: string, repeats = 1, crops = 1, isClass = false): PlannedImage => ({
@@ -70,12 +70,6 @@ test('the last batch of a bucket may be smaller, and a small dataset makes small
       .toSorted((a, b) => a - b),
   ).toEqual([1, 2, 2, 2]);
   expect(planBatch({ ...plan, trainBatchSize: 8 }, 3)).toHaveLength(7);
-});
-
-test('epochs become steps, accumulation over their borders', () => {
-  expect(batchesPerEpoch(mixed)).toBe(5);
-  expect(stepsOfEpochs(mixed, 3, 1)).toBe(15);
-  expect(stepsOfEpochs(mixed, 3, 2)).toBe(8);
 });
 
 test('class images are shown as often as all others together, every one in its turn', () => {

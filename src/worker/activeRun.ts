@@ -13,6 +13,7 @@ import type { RunStore } from '../storage/runStore.ts';
 import type { Checkpoint } from '../trainer/checkpoint.ts';
 import type { GpuSession } from './gpuSession.ts';
 import type { LoraSources } from './loraSources.ts';
+import { browserClassImages } from './classImages.ts';
 import type { Models } from './models.ts';
 import { pngBlob } from './pictures.ts';
 import type { Events, EventType, StoredRun, TrainPhase } from './protocol.ts';
@@ -105,7 +106,14 @@ export class ActiveRun {
         ),
     };
     return await trainLora(
-      { model, images, triggerWord, options, ...(resumeFrom ? { resumeFrom } : {}) },
+      {
+        model,
+        images,
+        triggerWord,
+        options,
+        classImageStore: browserClassImages(),
+        ...(resumeFrom ? { resumeFrom } : {}),
+      },
       this.control,
       {
         ...keeper.events(model.name),
@@ -119,7 +127,7 @@ export class ActiveRun {
         },
         onStep: async ({ strip, ...numbers }) => {
           this.begun = true;
-          emit('train.step', { runId, maxTrainSteps: options.maxTrainSteps, ...numbers, strip: await strip() });
+          emit('train.step', { runId, ...numbers, strip: await strip() });
         },
         onSample: async ({ globalStep, images: drawn }) => {
           const row = {

@@ -1,7 +1,8 @@
 /** Runs to and from other places: recipes, kohya's configs, jobs for other machines. */
 import { captionWithTrigger } from '../core/captions.ts';
 import { demoModel } from '../core/demoModel.ts';
-import { resolveTrainSteps } from '../core/trainOptions.ts';
+import { planImages, resolveTrainSteps } from '../core/epochs.ts';
+import { heldOutImages } from '../core/validationSplit.ts';
 import { decodeImageFile, parseColour } from '../dataset/accept.ts';
 import { cropRegion, cutOut } from '../export/cropRegion.ts';
 import { type Job, jobFiles, type JobImage, safeName } from '../export/job.ts';
@@ -58,11 +59,12 @@ async function jobOf(request: TrainRequest, recipes: Recipes, { dataset }: Recip
   const recipe = await recipes.recipeOf(request);
   const images: JobImage[] = [];
   for (const image of request.images) images.push(await jobImage(image, request, dataset));
-  const trained = images.filter(({ heldOut }) => !heldOut);
-  const options = resolveTrainSteps(
-    request.options,
-    trained.reduce((sum, { repeats }) => sum + repeats, 0),
+  const heldOut = heldOutImages(request.images, request.options.validation);
+  const trained = request.images.filter((_, i) => heldOut[i] !== true);
+  const counted = await Promise.all(
+    trained.map(async ({ id, repeats = null }) => ({ ...(await dataset.get(id)), repeats })),
   );
+  const options = resolveTrainSteps(request.options, planImages(counted, request.options));
   const isDemo = request.modelId === demoModel.id;
   return {
     name: request.name,

@@ -1,17 +1,12 @@
 import { useMemo } from 'react';
-import { useStudio } from '../StudioContext.tsx';
 import type { SizeOptions } from '../../core/buckets.ts';
-import { defaultTrainOptions } from '../../core/trainOptions.ts';
-import { sizesInUse } from '../../store/modelDefaults.ts';
-import { readTrainForm } from '../../store/trainForm.ts';
+import { optionsInForm } from '../../store/trainSettings.ts';
+import { useStudio } from '../StudioContext.tsx';
 
-/** At which sizes the next run trains, as its form says; the model's own while that cannot be read. */
+/** At which sizes the next run trains, as its form says. */
 export function useSizeOptions(): SizeOptions {
-  const form = useStudio((state) => state.trainForm);
-  const imageSize = useStudio((state) => sizesInUse(state).imageSize);
-  return useMemo(() => {
-    const { options } = readTrainForm(form, [], imageSize);
-    const { resolution, buckets } = options ?? { ...defaultTrainOptions, resolution: imageSize };
-    return { resolution, buckets };
-  }, [form, imageSize]);
+  const resolution = useStudio((state) => optionsInForm(state).resolution);
+  // The same numbers are to be the same thing, or every card is drawn again with every letter typed into the form.
+  const key = useStudio((state) => JSON.stringify(optionsInForm(state).buckets));
+  return useMemo(() => ({ resolution, buckets: JSON.parse(key) as SizeOptions['buckets'] }), [resolution, key]);
 }

@@ -164,6 +164,31 @@ function Transparency() {
   );
 }
 
+/** Whether masks count, where images have some. */
+function Masks() {
+  const count = useStudio((state) => state.images.filter(({ mask }) => mask !== null).length);
+  const counts = useStudio((state) => state.trainForm.maskedLoss === 'true');
+  const isTraining = useStudio((state) => state.isTraining);
+  const edited = useStudio((state) => state.trainFieldEdited);
+  if (count === 0) return null;
+  return (
+    <section className="group">
+      <label className="check-row">
+        <input
+          type="checkbox"
+          checked={counts}
+          disabled={isTraining}
+          onChange={(event) => edited('maskedLoss', String(event.target.checked))}
+        />
+        <span>
+          Use masks <Info term="mask" label="a mask" />
+        </span>
+        <span className="group-note">{plural(count, 'image')}</span>
+      </label>
+    </section>
+  );
+}
+
 function Tips() {
   return (
     <section className="group">
@@ -280,6 +305,7 @@ export function ImagesRoom() {
               />
             </>
           )}
+          <Masks />
           <Transparency />
           <Tips />
           {images.length > 0 && (

@@ -1,8 +1,8 @@
 import { useEffect, useMemo, useRef } from 'react';
 import uPlot from 'uplot';
 import { learningRateAt } from '../../core/learningRate.ts';
-import { resolveTrainSteps, type TrainOptions } from '../../core/trainOptions.ts';
-import { examplesOf, optionsInForm } from '../../store/trainSettings.ts';
+import type { TrainOptions } from '../../core/trainOptions.ts';
+import { resolvedOptions } from '../../store/trainSettings.ts';
 import { useTheme } from '../hooks/useTheme.ts';
 import { useStudio } from '../StudioContext.tsx';
 
@@ -105,10 +105,8 @@ function Plot({ curve, label }: { readonly curve: Curve; readonly label: string 
 /** The learning rate over the steps, as the trainer will set it. */
 export function RateChart() {
   const theme = useTheme();
-  const options = useStudio(optionsInForm);
-  const examples = useStudio(examplesOf);
-  const resolved = useMemo(() => resolveTrainSteps(options, examples), [options, examples]);
+  const resolved = useStudio(resolvedOptions);
   const curve = useMemo(() => curveOf(resolved), [resolved]);
-  if (options.optimizer.name === 'adafactor' && options.optimizer.relativeStep) return null;
+  if (resolved.optimizer.name === 'adafactor' && resolved.optimizer.relativeStep) return null;
   return <Plot key={theme} curve={curve} label={inWords(resolved, curve)} />;
 }

@@ -1,9 +1,8 @@
 import { ListPlus, Play } from 'lucide-react';
 import { useShallow } from 'zustand/react/shallow';
-import { resolveTrainSteps } from '../../core/trainOptions.ts';
 import { plural, shortModelName } from '../../store/format.ts';
-import { examplesOf, optionsInForm } from '../../store/trainSettings.ts';
 import { imagesToTrain, trainObstacles } from '../../store/trainRequest.ts';
+import { resolvedOptions } from '../../store/trainSettings.ts';
 import { useStudio } from '../StudioContext.tsx';
 
 /** What stands between the person and the start, or what is going to happen; and the button. While a run goes on, the next is queued. */
@@ -14,7 +13,7 @@ export function StartFoot() {
   const imageCount = useStudio((state) => imagesToTrain(state).length);
   const isReplay = useStudio((state) => state.replayIds !== null);
   const allImagesChosen = useStudio((state) => state.allImagesChosen);
-  const steps = useStudio((state) => resolveTrainSteps(optionsInForm(state), examplesOf(state)).maxTrainSteps);
+  const steps = useStudio((state) => resolvedOptions(state).maxTrainSteps);
   const trainPressed = useStudio((state) => state.trainPressed);
   const runQueued = useStudio((state) => state.runQueued);
   const isTrying = useStudio((state) => state.preflightStatus !== null);

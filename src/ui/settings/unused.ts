@@ -42,8 +42,6 @@ const reasons: Partial<Record<TrainField, Reason>> = {
   'priorPreservation.classPrompt': ofPrior,
   'priorPreservation.classImages': ofPrior,
   'validation.split': ({ validation }) => validation.count > 0 && 'The number of images goes before it.',
-  'validation.everySteps': ofValidation,
-  'validation.timesteps': ofValidation,
   'validation.seed': ofValidation,
   'checkpoints.keep': ({ checkpoints }) => checkpoints.everySteps === 0 && 'Only the latest state is kept.',
 };

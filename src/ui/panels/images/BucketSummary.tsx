@@ -21,13 +21,24 @@ export function BucketSummary() {
   const images = useStudio((state) => state.images);
   const sizes = useSizeOptions();
   const counts = useMemo(() => countBuckets(images, sizes), [images, sizes]);
+  const edited = useStudio((state) => state.trainFieldEdited);
+  const isTraining = useStudio((state) => state.isTraining);
   const most = Math.max(...counts.map(({ count }) => count));
   return (
     <section className="group" aria-labelledby="buckets-title">
       <h2 id="buckets-title">
         Trained at <Info term="buckets" label="a bucket" />
-        <span className="group-note">{sizes.buckets.enabled ? plural(counts.length, 'bucket') : 'square crops'}</span>
+        <span className="group-note">{sizes.buckets.enabled ? plural(counts.length, 'bucket') : 'squares'}</span>
       </h2>
+      <label className="check-row">
+        <input
+          type="checkbox"
+          checked={sizes.buckets.enabled}
+          disabled={isTraining}
+          onChange={(event) => edited('buckets.enabled', String(event.target.checked))}
+        />
+        Keep each image’s shape (buckets)
+      </label>
       <ul className="buckets" aria-label="Sizes">
         {counts.map(({ bucket, count }) => (
           <li key={bucketName(bucket)}>

@@ -3,7 +3,7 @@ import { Slider } from 'radix-ui';
 import { type KeyboardEvent, type PointerEvent, useCallback, useEffect, useRef, useState } from 'react';
 import type { DatasetImage } from '../../../worker/protocol.ts';
 import { Field } from '../../components/Field.tsx';
-import { useStudio } from '../../StudioContext.tsx';
+import { useStudio, useStudioStore } from '../../StudioContext.tsx';
 import type { OnEdit } from './ImageDialog.tsx';
 import { MaskCanvas, type Point } from './maskCanvas.ts';
 
@@ -29,6 +29,7 @@ const arrows: Readonly<Record<string, readonly [x: number, y: number]>> = {
 export function MaskEditor({ image, url, onEdit }: MaskEditorProps) {
   const background = useStudio((state) => state.background);
   const imagesChanged = useStudio((state) => state.imagesChanged);
+  const store = useStudioStore();
   const [mask] = useState(() => new MaskCanvas(image));
   const [mode, setMode] = useState<Mode>('paint');
   const [size, setSize] = useState(sizes.initial);
@@ -62,9 +63,12 @@ export function MaskEditor({ image, url, onEdit }: MaskEditorProps) {
       touched.current = false;
       const blob = await mask.toBlob();
       if (blob === null && image.mask === null) return;
+      // A mask that was painted is meant to count.
+      if (blob !== null && store.getState().trainForm.maskedLoss !== 'true')
+        store.getState().trainFieldEdited('maskedLoss', 'true');
       await imagesChanged([{ id: image.id, mask: blob }], `Mask of ${image.fileName} ${blob ? 'painted' : 'removed'}`);
     });
-  }, [onEdit, mask, image.id, image.fileName, image.mask, imagesChanged]);
+  }, [onEdit, mask, image.id, image.fileName, image.mask, imagesChanged, store]);
 
   const moveCursor = (point: Point): void => {
     at.current = point;

@@ -4,7 +4,7 @@
  * become steps. A training with all of it draws the same twice, and leaves no tensor behind.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { folderTree } from '../cli/nodeFiles.ts';
+import { folderTree } from './nodeFiles.ts';
 import type { RgbImage } from '../core/image.ts';
 import { defaultTrainOptions, type TrainOptions } from '../core/trainOptions.ts';
 import { openDevice } from '../gpu/device.ts';
@@ -12,10 +12,10 @@ import { tensorCount } from '../gpu/ops.ts';
 import { startRuntime, stopRuntime } from '../gpu/runtime.ts';
 import { CaptionEmbeddings } from '../latents/captionEmbeddings.ts';
 import { openDiffusionModel, type DiffusionModel } from '../models/repository.ts';
-import type { ClassImageStore } from './classImages.ts';
-import { TrainControl } from './control.ts';
-import { prepare } from './preparation.ts';
-import { trainLora, type TrainingImage, type TrainingRequest } from './training.ts';
+import type { ClassImageStore } from '../session/classImages.ts';
+import { TrainControl } from '../session/control.ts';
+import { prepare } from '../session/preparation.ts';
+import { trainLora, type TrainingImage, type TrainingRequest } from '../session/training.ts';
 
 let model: DiffusionModel;
 
