@@ -1,9 +1,9 @@
-// Plan: which images are held out, and that one is always left; batches are the same every time, whatever else is validated; means by
+// Plan: batches are the same every time, whatever else is validated; means by
 // timestep and over all.
 import { expect, test } from 'vitest';
 import { defaultTrainOptions } from '../core/trainOptions.ts';
 import { diffusionSettings, type TrainingExample } from './batch.ts';
-import { chooseHeldOut, validate, validationBatches } from './validation.ts';
+import { validate, validationBatches } from './validation.ts';
 
 const { validation } = defaultTrainOptions;
 const settings = diffusionSettings(defaultTrainOptions, { num_train_timesteps: 500 });
@@ -11,29 +11,22 @@ const settings = diffusionSettings(defaultTrainOptions, { num_train_timesteps: 5
 function example(value: number): TrainingExample {
   const moments = { mean: new Float32Array(8).fill(value), logvar: new Float32Array(8) };
   return {
-    latents: { height: 1, width: 2, channels: 4, plain: moments, flipped: null },
-    embedding: { tokens: 1, width: 2, values: Float32Array.of(value, value) },
+    crops: [{ latents: { height: 1, width: 2, channels: 4, plain: moments, flipped: null }, mask: null }],
+    caption: String(value),
+    weight: 1,
   };
 }
 
-test.each([
-  [{ count: 0, split: 0 }, 10, 0],
-  [{ count: 3, split: 0.5 }, 10, 3],
-  [{ count: 0, split: 0.25 }, 10, 3],
-  [{ count: 9, split: 0 }, 4, 3],
-  [{ count: 1, split: 0 }, 1, 0],
-])('%j of %d images holds out %d', (choice, images, expected) => {
-  const held = chooseHeldOut({ ...validation, ...choice }, images);
-  expect(new Set(held).size).toBe(expected);
-  expect(held).toEqual(held.toSorted((a, b) => a - b));
-  expect(held.every((i) => i >= 0 && i < images)).toBe(true);
-  expect(chooseHeldOut({ ...validation, ...choice }, images)).toEqual(held);
+const embeddingOf = (caption: string) => ({
+  tokens: 1,
+  width: 2,
+  values: Float32Array.of(Number(caption), Number(caption)),
 });
 
 test('one batch an image, at timesteps of the model’s schedule, the same every time', () => {
   const options = { ...validation, timesteps: [100, 999] };
   const make = (count: number) =>
-    validationBatches([1, 2, 3].slice(0, count).map(example), options, { settings, scalingFactor: 0.5 });
+    validationBatches([1, 2, 3].slice(0, count).map(example), options, { settings, scalingFactor: 0.5, embeddingOf });
   const batches = make(3);
   expect(batches.map(({ timesteps }) => timesteps)).toEqual([
     [50, 499],
@@ -50,7 +43,7 @@ test('means by timestep and over all', async () => {
   const batches = validationBatches(
     [example(1), example(2)],
     { ...validation, timesteps: [0, 500] },
-    { settings, scalingFactor: 1 },
+    { settings, scalingFactor: 1, embeddingOf },
   );
   const losses = [
     [1, 2],

@@ -5,6 +5,7 @@
 import { defined } from '../core/invariant.ts';
 import { deriveSeed, TorchGenerator } from '../core/rng.ts';
 import type { ValidationOptions } from '../core/trainOptions.ts';
+import type { PromptEmbedding } from '../latents/embeddings.ts';
 import { type DiffusionSettings, idsOf, noiseBatch, type NoisyBatch, type TrainingExample } from './batch.ts';
 
 export interface ValidationLoss {
@@ -13,27 +14,25 @@ export interface ValidationLoss {
   readonly byTimestep: readonly { readonly timestep: number; readonly loss: number }[];
 }
 
-/**
- * The images that are held out, in ascending order: so many (`count`), else a share of them, drawn from the seed; at least one
- * is always left to train on. Empty where the options ask for none.
- */
-export function chooseHeldOut({ count, split, seed }: ValidationOptions, images: number): number[] {
-  const wanted = Math.min(images - 1, count > 0 ? count : Math.round(split * images));
-  if (wanted <= 0) return [];
-  const order = new TorchGenerator(deriveSeed(seed, 'validation images')).randperm(images);
-  return Array.from(order.subarray(0, wanted)).sort((a, b) => a - b);
-}
-
 /** The batches of a validation, one an image: the image at every timestep. */
 export function validationBatches(
   examples: readonly TrainingExample[],
   { timesteps, seed }: ValidationOptions,
-  { settings, scalingFactor }: { readonly settings: DiffusionSettings; readonly scalingFactor: number },
+  {
+    settings,
+    scalingFactor,
+    embeddingOf,
+  }: {
+    readonly settings: DiffusionSettings;
+    readonly scalingFactor: number;
+    readonly embeddingOf: (caption: string) => PromptEmbedding;
+  },
 ): NoisyBatch[] {
   const n = timesteps.length;
   const scheduled = timesteps.map((t) => Math.floor((t * settings.alphasCumprod.length) / 1000));
-  return examples.map(({ latents, embedding }, image) => {
-    const { height, width, channels, plain } = latents;
+  return examples.map(({ crops, caption }, image) => {
+    const { height, width, channels, plain } = defined(crops[0]).latents;
+    const embedding = embeddingOf(caption);
     const clean = plain.mean.map((value) => value * scalingFactor);
     const generator = new TorchGenerator(deriveSeed(seed, 'validation noise', image));
     return noiseBatch(
