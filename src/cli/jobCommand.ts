@@ -5,7 +5,7 @@ import { Command } from 'commander';
 import { captionWithTrigger } from '../core/captions.ts';
 import { demoModel } from '../core/demoModel.ts';
 import { LoratoryError } from '../core/errors.ts';
-import { resolveTrainSteps } from '../core/trainOptions.ts';
+import { type CountedImage, planImages, resolveTrainSteps } from '../core/epochs.ts';
 import { jobFiles, type JobImage } from '../export/job.ts';
 import { zipPieces } from '../export/zip.ts';
 import { writeRecipe } from '../formats/recipe.ts';
@@ -46,12 +46,13 @@ async function writeJob(flags: JobFlags): Promise<number> {
   for (const error of refused) say(`Left out: ${error.message} ${error.remedy}`);
   const name = flags.name ?? basename(flags.out, extname(flags.out));
   const model = { id: flags.model, revision: '', weights: {} };
-  const examples = images.reduce((sum, { repeats }) => sum + (repeats ?? options.repeats), 0);
+  const counted: CountedImage[] = [];
+  for (const image of images) counted.push({ ...(await image.pixels()), repeats: image.repeats ?? null });
   const files = jobFiles({
     name,
     triggerWord,
     modelName: flags.model === demoModel.id ? 'models/demo' : flags.model,
-    options: resolveTrainSteps(options, examples),
+    options: resolveTrainSteps(options, planImages(counted, options)),
     images: images.map((image) => jobImage(image, triggerWord, options.repeats)),
     recipe: writeRecipe(recipeOf({ name, triggerWord, model, options, images })),
     ...(flags.model === demoModel.id
