@@ -79,13 +79,14 @@ describe('buckets', () => {
   });
 
   it('are covered by every picture', () => {
+    const short: string[] = [];
     for (const options of [kohya, noUpscale, square])
       for (let width = 16; width < 2000; width += 37)
         for (let height = 16; height < 2000; height += 41) {
           const { bucket, resized } = bucketOf({ width, height }, options);
-          if (resized.width < bucket.width || resized.height < bucket.height)
-            expect({ width, height, resized }).toEqual({ width, height, resized: bucket });
+          if (resized.width < bucket.width || resized.height < bucket.height) short.push(`${width}x${height}`);
         }
+    expect(short).toEqual([]);
   });
 
   it('are counted, the fullest first', () => {
