@@ -63,26 +63,21 @@ test('images of mixed shapes: buckets, crop, mask, tags, and back', async ({ pag
   await expect(card(page, 'mirrored.jpg')).toContainText('×3');
   await expect(card(page, 'mirrored.jpg').getByRole('textbox')).toHaveValue('tower');
 
-  // Squares first; each image in its own shape with buckets.
-  const sizes = page.getByRole('list', { name: 'Sizes' });
-  await expect(sizes).toContainText('512 × 5125 images');
+  // The demo model's squares first; each image in its own shape with buckets.
+  const sizes = page.getByRole('list', { name: 'Sizes' }).getByRole('listitem');
+  await expect(sizes).toHaveText([/64 × 64\s*5 images/]);
   await page.getByRole('checkbox', { name: /Keep each image/ }).check();
-  await expect(sizes.getByRole('listitem')).toHaveText(
-    [/448 × 576\s*2 images/, /512 × 512\s*2 images/, /576 × 448\s*1 image/],
-    {
-      useInnerText: false,
-    },
-  );
+  await expect(sizes).toHaveText([/64 × 64\s*2 images/, /56 × 72\s*2 images/, /72 × 56\s*1 image/]);
 
   // The crop: zoomed by keyboard, moved by drag, kept, undone.
   await card(page, 'wide.jpg').hover();
   await page.getByRole('button', { name: 'Crop wide.jpg' }).click();
   const dialog = page.getByRole('dialog', { name: 'wide.jpg' });
-  await expect(dialog).toContainText('are trained at 576 × 448');
+  await expect(dialog).toContainText('are trained at 72 × 56');
   const zoom = dialog.getByRole('slider', { name: 'Zoom of the crop' });
   await zoom.focus();
   for (let i = 0; i < 20; i++) await zoom.press('ArrowRight');
-  await expect(dialog).toContainText('617 × 480 pixels of the picture are trained');
+  await expect(dialog).toContainText('614 × 480 pixels of the picture are trained');
   const stage = (await dialog.getByTestId('container').boundingBox()) ?? { x: 0, y: 0, width: 0, height: 0 };
   const [x, y] = [stage.x + stage.width / 2, stage.y + stage.height / 2];
   await page.mouse.move(x, y);
@@ -96,9 +91,9 @@ test('images of mixed shapes: buckets, crop, mask, tags, and back', async ({ pag
   const crop = page.getByRole('button', { name: 'Crop wide.jpg' });
   await expect(crop).toHaveAttribute('data-set', 'true');
   await crop.click();
-  await expect(dialog).toContainText('617 × 480 pixels of the picture are trained');
+  await expect(dialog).toContainText('614 × 480 pixels of the picture are trained');
   await dialog.getByRole('button', { name: 'Back to the centre' }).click();
-  await expect(dialog).toContainText('1234 × 960 pixels of the picture are trained');
+  await expect(dialog).toContainText('1229 × 960 pixels of the picture are trained');
   await page.keyboard.press('Escape');
   await expect(crop).toHaveAttribute('data-set', 'false');
   await undo(page).click();
@@ -155,4 +150,35 @@ test('images of mixed shapes: buckets, crop, mask, tags, and back', async ({ pag
   await expect(page.getByText('5 images, 1 for validation')).toBeVisible();
   await page.getByRole('combobox', { name: 'Images to show' }).selectOption('heldOut');
   await expect(card(page, 'tall.jpg')).toContainText('Validation');
+});
+
+test('pictures as cameras and painters make them: turned, of four inks, moving, huge, transparent', async ({
+  page,
+}) => {
+  const side = { create: { width: 60, height: 30, channels: 3, background: 'red' } } as const;
+  const file = (name: string): string => join(folder, name);
+  await sharp(side).jpeg().withMetadata({ orientation: 6 }).toFile(file('turned.jpg'));
+  await sharp(side).toColourspace('cmyk').jpeg().toFile(file('inks.jpg'));
+  const frames = Buffer.concat([Buffer.alloc(20 * 20 * 3, 255), Buffer.alloc(20 * 20 * 3, 0)]);
+  await sharp(frames, { raw: { width: 20, height: 40, channels: 3, pageHeight: 20 } })
+    .gif()
+    .toFile(file('moving.gif'));
+  await sharp({ create: { ...side.create, width: 12_000, height: 600 } })
+    .png()
+    .toFile(file('huge.png'));
+  await sharp({ create: { width: 40, height: 40, channels: 4, background: { r: 0, g: 0, b: 0, alpha: 0 } } })
+    .png()
+    .toFile(file('clear.png'));
+  await page.goto('/#images');
+  const names = ['turned.jpg', 'inks.jpg', 'moving.gif', 'huge.png', 'clear.png'];
+  await page.getByTestId('image-input').setInputFiles(names.map(file));
+  const sizes = ['30 × 60', '60 × 30', '20 × 20', '12000 × 600', '40 × 40'];
+  for (const [i, name] of names.entries())
+    await expect(card(page, name).getByTitle(`${name}, ${sizes[i]}`)).toBeVisible();
+  const colour = page.getByLabel(/^Transparent parts/);
+  await colour.fill('#00ff00');
+  await expect(card(page, 'clear.png').locator('.image-fit')).toHaveCSS('background-color', 'rgb(0, 255, 0)');
+  await card(page, 'huge.png').hover();
+  await page.getByRole('button', { name: 'Crop huge.png' }).click();
+  await expect(page.getByRole('dialog', { name: 'huge.png' })).toContainText('600 × 600 pixels of the picture');
 });

@@ -200,7 +200,7 @@ describe('training', () => {
     await expect(train({ resolution: 100 })).rejects.toThrow(
       'Resolution is 100, but this model needs a multiple of 8.',
     );
-    await expect(train({ rank: 0 })).rejects.toThrow('rank is 0, but it must be a whole number from 1 to 320.');
+    await expect(train({ rank: 0 })).rejects.toThrow('Rank is 0, but it must be a whole number from 1 to 320.');
     await expect(trainLora({ model, images: [], triggerWord: '', options }, new TrainControl(), {})).rejects.toThrow(
       EmptyDatasetError,
     );

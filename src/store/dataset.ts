@@ -84,6 +84,8 @@ export function createDatasetSlice(context: SliceContext): DatasetSlice {
         ],
         refused: [...state.refused, ...refused],
       }));
+      // Masks that were given are meant to count.
+      if ([...added, ...changed].some(({ mask }) => mask !== null)) get().trainFieldEdited('maskedLoss', 'true');
     } catch (error) {
       if (toPlainError(error).code !== 'aborted') reportError(context, 'The images could not be added', error);
       await get().datasetRefreshed();

@@ -14,6 +14,7 @@ import { useStudio } from '../StudioContext.tsx';
 import { BucketSummary } from './images/BucketSummary.tsx';
 import { ImageCard, type ImageTool } from './images/ImageCard.tsx';
 import { ImageDialog } from './images/ImageDialog.tsx';
+import { MaskTint } from './images/ImageFigure.tsx';
 import { TagTools } from './images/TagTools.tsx';
 
 /** Pictures pasted anywhere in the room, unless into a text. */
@@ -385,6 +386,7 @@ export function ImagesRoom() {
         )}
         <AddingProgress />
         <RefusedFiles />
+        <MaskTint />
         <ul className="image-grid" aria-label="Training images" hidden={images.length === 0}>
           {shown.map((image) => (
             <ImageCard key={image.id} image={image} sizes={sizes} onOpen={openTool} />

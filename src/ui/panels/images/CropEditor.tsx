@@ -29,6 +29,9 @@ function areaOf(image: DatasetImage, sizes: SizeOptions, crop: CropChoice | null
   return { x: left * 100, y: top * 100, width: width * 100, height: height * 100 };
 }
 
+/** A crop that is this near to the centre is the centre, as fractions of the picture. */
+const nearCentre = 2e-3;
+
 const rounded = (value: number): number => Math.round(value * 1e4) / 1e4;
 
 /** The part of a picture that is trained on: drag it, zoom it, or move it with the arrow keys. */
@@ -82,7 +85,9 @@ export function CropEditor({ image, url, sizes, onEdit }: CropEditorProps) {
             if (!touched.current) return;
             const x = rounded((area.x + area.width / 2) / 100);
             const y = rounded((area.y + area.height / 2) / 100);
-            setChoice({ x, y, zoom: rounded(Math.min(Math.max(zoom, 1), maxZoom)) });
+            const isCentre =
+              zoom === centreCrop.zoom && Math.abs(x - 0.5) < nearCentre && Math.abs(y - 0.5) < nearCentre;
+            setChoice(isCentre ? null : { x, y, zoom: rounded(Math.min(Math.max(zoom, 1), maxZoom)) });
           }}
           classes={{ containerClassName: 'crop-container', cropAreaClassName: 'crop-area' }}
           style={image.hasAlpha ? { mediaStyle: { background } } : {}}

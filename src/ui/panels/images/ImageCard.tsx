@@ -1,9 +1,10 @@
 import { Brush, Crop, FlaskConical, X } from 'lucide-react';
-import { memo, useState } from 'react';
+import { memo } from 'react';
 import { bucketOf, type SizeOptions } from '../../../core/buckets.ts';
 import type { DatasetImage } from '../../../worker/protocol.ts';
 import { Hint } from '../../components/Info.tsx';
 import { useStudio } from '../../StudioContext.tsx';
+import { CaptionField } from './CaptionField.tsx';
 import { ImageFigure } from './ImageFigure.tsx';
 
 export type ImageTool = 'crop' | 'mask';
@@ -27,28 +28,6 @@ function Badges({ image }: { readonly image: DatasetImage }) {
         </span>
       )}
     </span>
-  );
-}
-
-function CaptionField({ image }: { readonly image: DatasetImage }) {
-  const captionEdited = useStudio((state) => state.captionEdited);
-  // Only what is being typed; otherwise the caption itself, which an edit of many captions may change.
-  const [draft, setDraft] = useState<string | null>(null);
-  const text = draft ?? image.caption;
-  return (
-    <textarea
-      className={text.trim() === '' ? 'caption caption-empty' : 'caption'}
-      aria-label={`Caption of ${image.fileName}`}
-      placeholder="What is on the picture?"
-      rows={3}
-      value={text}
-      onChange={(event) => setDraft(event.target.value)}
-      onBlur={() => {
-        const caption = text.trim();
-        if (caption !== image.caption) void captionEdited(image.id, caption);
-        setDraft(null);
-      }}
-    />
   );
 }
 

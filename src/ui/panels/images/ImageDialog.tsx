@@ -6,6 +6,7 @@ import type { DatasetImage } from '../../../worker/protocol.ts';
 import { Info } from '../../components/Info.tsx';
 import { usePreview } from '../../hooks/usePreview.ts';
 import { useStudio } from '../../StudioContext.tsx';
+import { CaptionField } from './CaptionField.tsx';
 import { CropEditor } from './CropEditor.tsx';
 import type { ImageTool } from './ImageCard.tsx';
 import { MaskEditor } from './MaskEditor.tsx';
@@ -77,8 +78,10 @@ export function ImageDialog({ image, tool, sizes, onTool, onClose, onPrevious, o
     store.current = next;
   }, []);
   const leave = async (then: (() => void) | undefined): Promise<void> => {
-    await store.current?.();
+    // Taken first: it may be left twice, by a press and the focus that follows it, and the next editor may be there before this one is stored.
+    const save = store.current;
     store.current = null;
+    await save?.();
     then?.();
   };
   return (
@@ -130,7 +133,10 @@ export function ImageDialog({ image, tool, sizes, onTool, onClose, onPrevious, o
             <div className="image-dialog-work" key={`${image.id} ${tool}`}>
               {url === null && <div className="image-stage" aria-busy="true" />}
               {url !== null && tool === 'crop' && <CropEditor image={image} url={url} sizes={sizes} onEdit={onEdit} />}
-              {url !== null && tool === 'mask' && <MaskEditor image={image} url={url} onEdit={onEdit} />}
+              {url !== null && tool === 'mask' && <MaskEditor image={image} url={url} sizes={sizes} onEdit={onEdit} />}
+            </div>
+            <div className="image-caption" key={image.id}>
+              <CaptionField image={image} />
             </div>
             <footer className="image-dialog-foot">
               <ImageCounts key={image.id} image={image} />

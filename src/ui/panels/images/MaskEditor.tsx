@@ -1,15 +1,18 @@
 import { Brush, Contrast, Eraser, RotateCcw, Undo2 } from 'lucide-react';
 import { Slider } from 'radix-ui';
 import { type KeyboardEvent, type PointerEvent, useCallback, useEffect, useRef, useState } from 'react';
+import type { SizeOptions } from '../../../core/buckets.ts';
 import type { DatasetImage } from '../../../worker/protocol.ts';
 import { Field } from '../../components/Field.tsx';
 import { useStudio, useStudioStore } from '../../StudioContext.tsx';
+import { cropStyle } from './cropStyle.ts';
 import type { OnEdit } from './ImageDialog.tsx';
 import { MaskCanvas, type Point } from './maskCanvas.ts';
 
 interface MaskEditorProps {
   readonly image: DatasetImage;
   readonly url: string;
+  readonly sizes: SizeOptions;
   readonly onEdit: OnEdit;
 }
 
@@ -26,7 +29,7 @@ const arrows: Readonly<Record<string, readonly [x: number, y: number]>> = {
 };
 
 /** Paints what of a picture matters: with the pointer, or with the keyboard. */
-export function MaskEditor({ image, url, onEdit }: MaskEditorProps) {
+export function MaskEditor({ image, url, sizes: trainedAt, onEdit }: MaskEditorProps) {
   const background = useStudio((state) => state.background);
   const imagesChanged = useStudio((state) => state.imagesChanged);
   const store = useStudioStore();
@@ -64,8 +67,7 @@ export function MaskEditor({ image, url, onEdit }: MaskEditorProps) {
       const blob = await mask.toBlob();
       if (blob === null && image.mask === null) return;
       // A mask that was painted is meant to count.
-      if (blob !== null && store.getState().trainForm.maskedLoss !== 'true')
-        store.getState().trainFieldEdited('maskedLoss', 'true');
+      if (blob !== null) store.getState().trainFieldEdited('maskedLoss', 'true');
       await imagesChanged([{ id: image.id, mask: blob }], `Mask of ${image.fileName} ${blob ? 'painted' : 'removed'}`);
     });
   }, [onEdit, mask, image.id, image.fileName, image.mask, imagesChanged, store]);
@@ -157,6 +159,7 @@ export function MaskEditor({ image, url, onEdit }: MaskEditorProps) {
               last.current = null;
             }}
           />
+          <span className="mask-crop" style={cropStyle(image, trainedAt)} aria-hidden="true" />
           <span
             ref={cursor}
             className="mask-cursor"
