@@ -44,6 +44,7 @@ export default defineConfig({
           exclude: ['**/*.gpu.test.ts', '**/node_modules/**'],
           // Tests of a second on a machine of its own take ten where others compute beside them.
           testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
       gpuProject(lavapipe),
