@@ -4,19 +4,20 @@ import { writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { Argument, Command } from 'commander';
 import { runCommand } from '../src/cli/exit.ts';
-import { real } from '../src/cli/options.ts';
+import { real, whole } from '../src/cli/options.ts';
 import { stopRuntime } from '../src/gpu/runtime.ts';
 import type { Comparison } from './compare.ts';
 import { describeGpu } from './gpu.ts';
 import { benchHot, ceilingsLine, hotMarkdown, hotTable, type HotReport } from './hot.ts';
 import { benchKernels, kernelTable } from './kernels.ts';
-import { benchMemory } from './memory.ts';
+import { benchMemory, memoryTable, type MemoryReport } from './memory.ts';
 import { openNodeGpu } from './nodeGpu.ts';
 import { benchStep } from './step.ts';
 import { histogram, stepTable } from './stepTable.ts';
+import { benchPrecision, curveTable, type CurveReport } from './precision.ts';
 import type { StepReport } from './trainingStep.ts';
 
-type Part = 'hot' | 'kernels' | 'step' | 'memory';
+type Part = 'hot' | 'kernels' | 'step' | 'memory' | 'precision';
 
 interface Flags {
   readonly json?: string;
@@ -25,6 +26,7 @@ interface Flags {
   readonly full?: true;
   readonly only?: string;
   readonly verbose?: true;
+  readonly steps: number;
 }
 
 /** Everything measured, as `--json` writes it. */
@@ -34,7 +36,8 @@ interface Report {
   hot?: HotReport;
   kernels?: Comparison[];
   step?: StepReport;
-  memory?: StepReport;
+  memory?: MemoryReport;
+  precision?: CurveReport[];
 }
 
 /** Sizes times this on a software GPU, so that all takes about two minutes on SwiftShader, the slower one. */
@@ -43,10 +46,6 @@ const softwareScale = 0.375;
 async function bench(part: Part | undefined, flags: Flags): Promise<number> {
   const wants = (name: Part): boolean => part === undefined || part === name;
   const report: Report = {};
-  const step = (title: string, result: StepReport): void => {
-    print(`\n${title}: ${stepTable(result)}`);
-    if (flags.verbose) print(`\n${histogram(result)}`);
-  };
   if (wants('hot') || wants('kernels') || wants('step')) {
     const gpu = await openNodeGpu();
     try {
@@ -71,12 +70,34 @@ async function bench(part: Part | undefined, flags: Flags): Promise<number> {
           `\nKernels at ${scale} of SD1.5's sizes; our weights are f16, tfjs' the same numbers as f32.\n${kernelTable(report.kernels)}`,
         );
       }
-      if (wants('step')) step('Tiny model', (report.step = await benchStep(gpu)));
+      if (wants('step')) {
+        report.step = await benchStep(gpu);
+        print(`\nTiny model: ${stepTable(report.step)}`);
+        if (flags.verbose) print(`\n${histogram(report.step)}`);
+      }
     } finally {
       stopRuntime();
     }
   }
-  if (wants('memory')) step('SD1.5 on the null backend', (report.memory = await memoryInChild()));
+  if (wants('memory')) {
+    report.memory = await memoryInChild();
+    print(`\nMemory and dispatches, on the null backend\n${memoryTable(report.memory)}`);
+    if (flags.verbose) print(`\n${histogram(report.memory.training[0]!.report)}`);
+  }
+  // Not part of everything: it trains for many minutes on a software GPU.
+  if (part === 'precision') {
+    await openNodeGpu();
+    try {
+      report.precision = await benchPrecision(flags.steps, (name, step, loss) =>
+        process.stderr.write(`  ${name}, step ${step}: ${loss.toFixed(5)}\n`),
+      );
+    } finally {
+      stopRuntime();
+    }
+    print(
+      `\n${flags.steps} steps of the demo model, against f16 weights and float32 activations\n${curveTable(report.precision)}`,
+    );
+  }
   if (flags.markdown) await writeFile(flags.markdown, markdown(report));
   if (flags.json) await writeFile(flags.json, `${JSON.stringify(report, null, 2)}\n`);
   return 0;
@@ -89,9 +110,9 @@ function markdown({ gpu = '', scale = 1, hot }: Report): string {
 }
 
 /** A process can open one kind of GPU only, so the null backend gets one of its own. */
-async function memoryInChild(): Promise<StepReport> {
+async function memoryInChild(): Promise<MemoryReport> {
   const { stdout } = await promisify(execFile)(process.execPath, [process.argv[1]!, 'memory-report']);
-  return JSON.parse(stdout) as StepReport;
+  return JSON.parse(stdout) as MemoryReport;
 }
 
 function print(text: string): void {
@@ -104,7 +125,13 @@ await new Command('bench')
   .addCommand(
     new Command('run')
       .addArgument(
-        new Argument('[part]', 'what to measure; everything if left out').choices(['hot', 'kernels', 'step', 'memory']),
+        new Argument('[part]', 'what to measure; everything but precision if left out').choices([
+          'hot',
+          'kernels',
+          'step',
+          'memory',
+          'precision',
+        ]),
       )
       .option('--json <file>', 'write all numbers as JSON')
       .option('--markdown <file>', 'write the table of hot kernels as Markdown')
@@ -115,6 +142,7 @@ await new Command('bench')
       )
       .option('--full', 'hot, kernels: the same as --scale 1')
       .option('--only <text>', 'hot, kernels: only those whose name contains this')
+      .option('--steps <n>', 'precision: training steps', whole, 200)
       .option('--verbose', 'step and memory: how often each kernel runs')
       .action((part: Part | undefined, flags: Flags) => runCommand(() => bench(part, flags))),
     { isDefault: true },

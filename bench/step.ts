@@ -12,7 +12,7 @@ export async function benchStep(gpu: BenchGpu): Promise<StepReport> {
   const model = await openDiffusionModel(await folderTree(tinyModel));
   const unet = await model.loadUNet();
   try {
-    return await measureStep(gpu, unet, { latentSide: 16, rank: 4, tokens: 77 });
+    return await measureStep(gpu, unet, { latentSide: 16, rank: 4, tokens: 77, batchSize: 1 });
   } finally {
     unet.dispose();
   }

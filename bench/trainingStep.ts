@@ -8,6 +8,7 @@ import { BufferPool } from '../src/gpu/bufferPool.ts';
 import { resetPeak } from '../src/gpu/memory.ts';
 import { finishGpuWork, readTensor, tensor, trimMemory } from '../src/gpu/ops.ts';
 import type { UNet2DCondition } from '../src/models/unet.ts';
+import type { ActivationFormat } from '../src/nn/checkpoints.ts';
 import { defaultTrainOptions } from '../src/core/trainOptions.ts';
 import { noiseBatch, type NoisyBatch } from '../src/trainer/batch.ts';
 import { LoraTrainer } from '../src/trainer/trainer.ts';
@@ -48,6 +49,11 @@ export interface StepSizes {
   readonly latentSide: number;
   readonly rank: number;
   readonly tokens: number;
+  readonly batchSize: number;
+  /** How the values between segments are kept. */
+  readonly activations?: ActivationFormat;
+  /** Passes of each kind, where only counts matter; with 1, bind groups are counted while nothing is cached. As many as good times need, if not given. */
+  readonly passes?: number;
 }
 
 /**
@@ -63,16 +69,19 @@ const longEnoughMs = 8000;
 export async function measureStep(
   gpu: BenchGpu,
   unet: UNet2DCondition,
-  { latentSide, rank, tokens }: StepSizes,
+  { latentSide, rank, tokens, batchSize, activations = 'f32', passes }: StepSizes,
 ): Promise<StepReport> {
   await finishGpuWork();
   const weightBytes = memory().numBytes;
   const { inChannels, crossAttentionDim } = unet.config;
   const layers = layersToTrain({ unet: unet.adaptableLayers }, defaultTrainOptions);
   const adapter = TrainableAdapter.create(layers, { rank, alpha: rank, seed: 0 });
-  const trainer = new LoraTrainer({ unet }, adapter.parameterGroups(), defaultTrainOptions);
-  const shape = [1, latentSide, latentSide, inChannels] as const;
-  const context: NoisyBatch['contextShape'] = [1, tokens, crossAttentionDim];
+  const trainer = new LoraTrainer({ unet }, adapter.parameterGroups(), {
+    ...defaultTrainOptions,
+    activationsPrecision: activations,
+  });
+  const shape = [batchSize, latentSide, latentSide, inChannels] as const;
+  const context: NoisyBatch['contextShape'] = [batchSize, tokens, crossAttentionDim];
   const values = (dims: readonly number[]): Float32Array<ArrayBuffer> =>
     new Float32Array(dims.reduce((a, b) => a * b, 1)).map((_, i) => Math.sin(i));
   const batch = noiseBatch(
@@ -80,7 +89,7 @@ export async function measureStep(
       shape,
       clean: values(shape),
       noise: values(shape),
-      timesteps: [500],
+      timesteps: Array.from({ length: batchSize }, () => 500),
       context: values(context),
       contextShape: context,
     },
@@ -102,13 +111,14 @@ export async function measureStep(
     await reading;
   };
   try {
-    const forward = await measurePass(gpu, forwardPass);
+    const forward = await measurePass(gpu, forwardPass, passes);
     trimMemory();
     const step = await measurePass(
       gpu,
       async () => void (await trainer.step([batch], defaultTrainOptions.learningRate)),
+      passes,
     );
-    return { batchSize: 1, latentSide, rank, weightBytes, forward, step };
+    return { batchSize, latentSide, rank, weightBytes, forward, step };
   } finally {
     trainer.dispose();
     adapter.dispose();
@@ -116,14 +126,22 @@ export async function measureStep(
 }
 
 /** `pass` must record all its work before its first await. */
-async function measurePass({ runtime, dispatches }: BenchGpu, pass: () => Promise<void>): Promise<PassReport> {
+export async function measurePass(
+  { runtime, dispatches }: BenchGpu,
+  pass: () => Promise<void>,
+  passes?: number,
+): Promise<PassReport> {
   const { counters } = runtime;
   const times: { js: number; wall: number }[] = [];
   const peak = watchPool();
   let counted: Omit<PassReport, 'jsMs' | 'wallMs' | 'bindGroups'> | null = null;
   try {
     const begun = performance.now();
-    for (let i = 0; i < fewestPasses || (i < mostPasses && performance.now() - begun < longEnoughMs); i++) {
+    const goOn = (done: number): boolean =>
+      passes === undefined
+        ? done < fewestPasses || (done < mostPasses && performance.now() - begun < longEnoughMs)
+        : done < passes;
+    for (let i = 0; goOn(i); i++) {
       resetPeak(counters);
       dispatches.reset();
       peak.reset();
@@ -132,8 +150,8 @@ async function measurePass({ runtime, dispatches }: BenchGpu, pass: () => Promis
       const pending = pass();
       const js = performance.now() - started;
       await pending;
-      if (i > 0) times.push({ js, wall: performance.now() - started });
-      if (i === 1) {
+      if (i > 0 || passes === 1) times.push({ js, wall: performance.now() - started });
+      if (i === (passes === 1 ? 0 : 1)) {
         counted = {
           dispatches: dispatches.total,
           submits: counters.submits - submits,

@@ -1,5 +1,5 @@
 // dA[rank, tap, channel] = sum over pixels of dt[pixel, rank] * x[what the pixel sees through the tap, channel]; needs patches.wgsl.
-// As lora_gradient.wgsl, with gathered rows: a workgroup makes 64 columns (tap, channel) x 4 ranks from one chunk of the pixels; with
+// As lora_gradients.wgsl, with gathered rows: a workgroup makes 64 columns (tap, channel) x 4 ranks from one chunk of the pixels; with
 // several chunks, `out` has a slab for each.
 struct Params {
   images: u32, height: u32, width: u32, channels4: u32, out_height: u32, out_width: u32,

@@ -4,6 +4,7 @@ export const entries = {
   oracle: 'src/cli/oracle.ts',
   hub: 'tools/hub/main.ts',
   bench: 'bench/main.ts',
+  fullsize: 'tools/fullsize/main.ts',
   fuzz: 'tools/fuzz/main.ts',
   'latent-colours': 'tools/latent-colours/main.ts',
   'demo-measure': 'tools/demo-model/measure.ts',

@@ -31,6 +31,7 @@ export {
   writeTensor,
 } from './runtime.ts';
 export { linear } from './kernels/linear.ts';
+export { concatChannels } from './kernels/concatChannels.ts';
 export { conv2d } from './kernels/conv2d.ts';
 export { doraNorm, scaleColumns } from './kernels/dora.ts';
 export { upsampleNearest2x } from './kernels/upsample.ts';
@@ -46,6 +47,7 @@ export { lionStep } from './kernels/lion.ts';
 export { groupNorm } from './kernels/groupNorm.ts';
 export { groupNormGiven, groupNormStatistics } from './kernels/groupNormBands.ts';
 export { layerNorm } from './kernels/layerNorm.ts';
+export { fromHalves, toHalves } from './kernels/halves.ts';
 export { geglu } from './kernels/geglu.ts';
 export { quickGelu, silu } from './kernels/swish.ts';
 export { lowScale, splitWeights, unpackWeights, type WeightLayout } from './kernels/mergeWeights.ts';
@@ -105,11 +107,6 @@ export function softClamp(x: Tensor, magnitude: number): Tensor {
 /** The same values under another shape; free. */
 export function reshape(x: Tensor, shape: readonly number[]): Tensor {
   return tfReshape(x, [...shape]);
-}
-
-/** Joins along the last axis (channels). */
-export function concatChannels(xs: readonly Tensor[]): Tensor {
-  return tfConcat([...xs], -1);
 }
 
 /** Rows `from` .. `from + count` of x [N, H, W, C]. */

@@ -59,6 +59,9 @@ const dispatchesPerSubmit = 64;
 /** What one compute pass holds before it is submitted. */
 export const dispatchesPerPass = dispatchesPerSubmit - 1;
 
+/** Bytes that the pool may hold beyond what is used: hardly less than a training step of SD1.5 at 512 px reuses from the one before. */
+const poolSlack = 224e6;
+
 /** One GPU with tfjs on it. tfjs' engine is global, so there is one runtime per JavaScript realm. */
 export interface Runtime {
   readonly device: GPUDevice;
@@ -129,8 +132,13 @@ export async function startRuntime(opened: OpenedDevice): Promise<Runtime> {
   const tfjsBackend = new WebGPUBackend(device, opened.adapterInfo);
   const backend = tfjsBackend as unknown as BufferBackend;
   const internals = tfjsBackend as unknown as BackendInternals;
-  const pool = new BufferPool(device);
+  const pool = new BufferPool(device, poolSlack);
   internals.bufferManager = pool;
+  const submitQueue = backend.submitQueue.bind(backend);
+  backend.submitQueue = () => {
+    submitQueue();
+    pool.onSubmit();
+  };
   // A disposed tensor's buffer may be handed out at once: dispatches run in the order in which they were recorded, and
   // the only writes out of order (queue.writeBuffer) go to uniforms, which tfjs releases after the submission.
   internals.disposeData = (dataId, force = false) => {

@@ -3,6 +3,7 @@
  * free the VAE; then the UNet. Nothing but configs and vocabularies is read when it is opened.
  */
 import { readText, type FileTree } from '../core/files.ts';
+import type { WeightFormat } from '../gpu/ops.ts';
 import { openModelWeights } from '../formats/modelWeights.ts';
 import { ClipTextEncoder, parseClipTextConfig, type ClipTextConfig } from './clip.ts';
 import { ConfigReader, ModelConfigError, UnsupportedModelError } from './config.ts';
@@ -24,7 +25,8 @@ export interface DiffusionModel {
   readonly schedulerConfig: Readonly<Record<string, unknown>>;
   readonly tokenizer: ClipTokenizer;
   loadTextEncoder(onProgress?: LoadProgress): Promise<ClipTextEncoder>;
-  loadUNet(onProgress?: LoadProgress): Promise<UNet2DCondition>;
+  /** `format`: how its weights are kept on the GPU; f16 if not given. */
+  loadUNet(onProgress?: LoadProgress, format?: WeightFormat): Promise<UNet2DCondition>;
   loadVae(parts: VaeParts, onProgress?: LoadProgress): Promise<AutoencoderKL>;
   /** The decoder of the TAESD that lies with the model, in `taesd/`; null if there is none. */
   loadTaesd(): Promise<TinyAutoencoder | null>;
@@ -83,8 +85,8 @@ export async function openDiffusionModel(tree: FileTree): Promise<DiffusionModel
     tokenizer,
     loadTextEncoder: (onProgress) =>
       load('text_encoder', onProgress, (reader, onTensor) => ClipTextEncoder.load(reader, textConfig, onTensor)),
-    loadUNet: (onProgress) =>
-      load('unet', onProgress, (reader, onTensor) => UNet2DCondition.load(reader, unetConfig, onTensor)),
+    loadUNet: (onProgress, format) =>
+      load('unet', onProgress, (reader, onTensor) => UNet2DCondition.load(reader, unetConfig, onTensor, format)),
     loadVae: (parts, onProgress) =>
       load('vae', onProgress, (reader, onTensor) => AutoencoderKL.load(reader, vaeConfig, parts, onTensor)),
     loadTaesd: async () => {

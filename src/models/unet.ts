@@ -20,6 +20,7 @@ import {
   tidy,
   upsampleNearest2x,
   type Tensor,
+  type WeightFormat,
 } from '../gpu/ops.ts';
 import { runtime } from '../gpu/runtime.ts';
 import type { Conv2d } from '../nn/conv2d.ts';
@@ -185,16 +186,24 @@ class TransformerBlock {
     return [selfQkv, selfOut, crossQ, crossKv, crossOut, feedForwardIn, feedForwardOut];
   }
 
-  /** x: [N, L, C], context: [N, T, crossAttentionDim]. */
+  /**
+   * x: [N, L, C], context: [N, T, crossAttentionDim]. What a part needs is freed at its end (but what the tape keeps), not only
+   * at the end of the segment.
+   */
   forward(x: Tensor, context: Tensor, { tap, crossAttention: cache }: Extras): Tensor {
     const { heads, name } = this;
-    const attended = this.selfOut.forward(selfAttention(this.selfQkv.forward(this.norm1.forward(x)), { heads }), x);
+    const attended = tidy(() => {
+      const qkv = tidy(() => this.selfQkv.forward(this.norm1.forward(x)));
+      return this.selfOut.forward(selfAttention(qkv, { heads }), x);
+    });
     tap?.(`${name}.attn1`, subtract(attended, x));
-    const query = this.crossQ.forward(this.norm2.forward(attended));
-    const keyValue = cache ? cache.project(this.crossKv, context) : this.crossKv.forward(context);
-    const conditioned = this.crossOut.forward(crossAttention(query, keyValue, { heads }), attended);
+    const conditioned = tidy(() => {
+      const query = this.crossQ.forward(this.norm2.forward(attended));
+      const keyValue = cache ? cache.project(this.crossKv, context) : this.crossKv.forward(context);
+      return this.crossOut.forward(crossAttention(query, keyValue, { heads }), attended);
+    });
     tap?.(`${name}.attn2`, subtract(conditioned, attended));
-    const hidden = geglu(this.feedForwardIn.forward(this.norm3.forward(conditioned)));
+    const hidden = tidy(() => geglu(tidy(() => this.feedForwardIn.forward(this.norm3.forward(conditioned)))));
     const output = this.feedForwardOut.forward(hidden, conditioned);
     tap?.(name, output);
     return output;
@@ -237,7 +246,7 @@ class SpatialTransformer {
     const projected = this.projectIn.forward(normalised);
     tap?.(`${this.name}.proj_in`, projected);
     let tokens = reshape(projected, [n, h * w, projected.shape[3]!]);
-    for (const block of this.blocks) tokens = block.forward(tokens, context, extras);
+    for (const block of this.blocks) tokens = tidy(() => block.forward(tokens, context, extras));
     const output = reshape(this.projectOut.forward(tokens, reshape(x, [n, h * w, c])), [n, h, w, c]);
     tap?.(this.name, output);
     return output;
@@ -281,9 +290,14 @@ export class UNet2DCondition {
     private readonly tensors: readonly Tensor[],
   ) {}
 
-  /** Reads all weights onto the GPU. `onTensor` is called after each of about 680 tensors, for progress. */
-  static async load(reader: WeightReader, config: UNetConfig, onTensor?: () => void): Promise<UNet2DCondition> {
-    const loader = new LayerLoader(reader, onTensor);
+  /** Reads all weights onto the GPU, as `format` has them. `onTensor` is called after each of about 680 tensors, for progress. */
+  static async load(
+    reader: WeightReader,
+    config: UNetConfig,
+    onTensor?: () => void,
+    format: WeightFormat = 'f16',
+  ): Promise<UNet2DCondition> {
+    const loader = new LayerLoader(reader, onTensor, format);
     const { blockOutChannels, layersPerBlock, normGroups: groups, normEpsilon: epsilon, heads } = config;
     const levels = blockOutChannels.length;
     const layer = async (block: string, j: number, attention: boolean, headCount: number): Promise<Layer> => ({
@@ -438,7 +452,7 @@ export class UNet2DCondition {
           current,
           [...resnet.layers(), ...(transformer?.layers() ?? []), ...(upsample ? [upsample] : [])],
           ([x, skipped, time, context, wanted]) => {
-            let h = resnet.forward(concatChannels([x!, skipped!]), time);
+            let h = tidy(() => resnet.forward(concatChannels(x!, skipped!), time));
             if (transformer) h = transformer.forward(h, context!, this.extras);
             if (upsample) h = upsample.forward(cropTo(upsampleNearest2x(h), wanted!.shape));
             if (isEnd) tap(level.name, h);

@@ -178,7 +178,7 @@ export class AutoencoderKL {
   /** Set by the oracle only: called with intermediate values under diffusers' module names. The tensor is only lent. */
   tap: ((name: string, value: Tensor) => void) | undefined;
   /** Larger activations are cut into bands of at most so much, of which a few at a time are there beside the picture itself. */
-  bandBytes = 24 * 2 ** 20;
+  bandBytes = 16 * 2 ** 20;
 
   private constructor(
     readonly config: VaeConfig,

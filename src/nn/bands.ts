@@ -5,7 +5,15 @@
  * An op takes its bands over: each is freed as soon as no other band needs it, so that input and output together hardly take more than
  * the larger of them. For inference only.
  */
-import { concatRows, groupNormGiven, groupNormStatistics, sliceRows, tidy, type Tensor } from '../gpu/ops.ts';
+import {
+  concatRows,
+  groupNormGiven,
+  groupNormStatistics,
+  sliceRows,
+  tidy,
+  trimMemory,
+  type Tensor,
+} from '../gpu/ops.ts';
 import type { Conv2d } from './conv2d.ts';
 import type { GroupNorm } from './norms.ts';
 
@@ -59,6 +67,8 @@ export function mapBands(
       }),
     );
     if (!lend) above?.dispose();
+    // Bands of each layer and each place have sizes of their own, so what is free now is of no use later.
+    if (bands.length > 1) trimMemory();
   });
   if (!lend) bands.at(-1)?.dispose();
   return results;

@@ -1,4 +1,4 @@
-import { keep, type Tensor } from '../gpu/ops.ts';
+import { keep, tidy, type Tensor } from '../gpu/ops.ts';
 import { normAndConvolve, type Bands } from './bands.ts';
 import type { Conv2d } from './conv2d.ts';
 import type { Linear } from './linear.ts';
@@ -41,7 +41,9 @@ export class ResnetBlock {
   /** x: [N, H, W, C] -> [N, H, W, C']. `activatedTime`: SiLU of the time embedding, [N, E]. */
   forward(x: Tensor, activatedTime?: Tensor): Tensor {
     const timeEmbedding = activatedTime && this.timeProjection ? this.timeProjection.forward(activatedTime) : undefined;
-    const hidden = this.conv1.forward(this.norm1.forward(x, { silu: true }), timeEmbedding ? { timeEmbedding } : {});
+    const hidden = tidy(() =>
+      this.conv1.forward(this.norm1.forward(x, { silu: true }), timeEmbedding ? { timeEmbedding } : {}),
+    );
     const residual = this.shortcut ? this.shortcut.forward(x) : x;
     return this.conv2.forward(this.norm2.forward(hidden, { silu: true }), { residual });
   }

@@ -166,7 +166,10 @@ async function train(request: TrainingRequest, control: TrainControl, events: Tr
   const { options, imageIds, embeddings, preview } = prepared;
 
   events.onStatus?.('preparing', 'Loading the UNet', 0);
-  const unet = await model.loadUNet((done) => events.onStatus?.('preparing', 'Loading the UNet', done));
+  const unet = await model.loadUNet(
+    (done) => events.onStatus?.('preparing', 'Loading the UNet', done),
+    options.weightsPrecision,
+  );
   const textEncoder = options.textEncoder.train ? await loadTrainedTextEncoder(model, events) : null;
   const adapter = TrainableAdapter.create(
     layersToTrain({ unet: unet.adaptableLayers, textEncoder: textEncoder?.layersInUse(options) ?? [] }, options),

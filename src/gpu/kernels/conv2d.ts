@@ -55,10 +55,14 @@ export function packConvWeights(
   });
   const [outPadded, inPadded] = [padded(out), padded(inputs)];
   const hwio = new Uint16Array(height * width * inPadded * outPadded);
-  for (let o = 0; o < out; o++) {
-    for (let i = 0; i < inputs; i++) {
-      for (let tap = 0; tap < height * width; tap++) {
-        hwio[(tap * inPadded + i) * outPadded + o] = oihw[(o * inputs + i) * height * width + tap]!;
+  const taps = height * width;
+  // A few inputs at a time, so that what is written for the next output still lies in the processor's cache.
+  for (let first = 0; first < inputs; first += 32) {
+    const end = Math.min(first + 32, inputs);
+    for (let o = 0; o < out; o++) {
+      for (let i = first; i < end; i++) {
+        const from = (o * inputs + i) * taps;
+        for (let tap = 0; tap < taps; tap++) hwio[(tap * inPadded + i) * outPadded + o] = oihw[from + tap]!;
       }
     }
   }

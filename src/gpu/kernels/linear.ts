@@ -17,14 +17,7 @@ import {
   type TensorInfo,
 } from '../runtime.ts';
 import { weightWords, type WeightFormat } from '../weightFormat.ts';
-import {
-  loraDown,
-  loraDownGradient,
-  loraGradientA,
-  loraGradientB,
-  type LoraBranch,
-  type LoraSizes,
-} from './loraBranch.ts';
+import { loraDown, loraDownGradient, loraGradients, type LoraBranch, type LoraSizes } from './loraBranch.ts';
 import { cpuWeights } from './packed.ts';
 
 export interface LinearWeights {
@@ -154,16 +147,17 @@ export function linear(
       return runForward({ x, weight, bias, residual: residual ?? null, t, b: lora?.b ?? null }, sizes)[0]!;
     },
     (dy, [savedWeight, savedX, t, a, b, scale, key]) => {
-      // Shared by the gradients of x and A.
+      // Shared by the gradients of x and A, which is made together with that of B.
       const dt =
         b && scale
           ? loraDownGradient(dy, { b, scale, dropout: dropout && key ? { ...dropout, key } : null }, sizes)
           : null;
+      const gradients = dt && t ? loraGradients({ dy, t, x: savedX!, dt }, sizes) : null;
       return {
         x: () => runBackward({ dy, weight: savedWeight!, dt, a: a ?? null }, sizes)[0]!,
         residual: () => dy,
-        a: () => loraGradientA(savedX!, dt!, sizes),
-        b: () => loraGradientB(dy, t!, sizes),
+        a: () => gradients!.a,
+        b: () => gradients!.b,
       };
     },
   );

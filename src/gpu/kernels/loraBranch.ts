@@ -5,12 +5,21 @@
  * A branch over several projections that lie side by side (q | k | v) has a group of columns and of ranks for each:
  * A [groups * rank, inFeatures], B [outFeatures, rank], scale [groups * rank].
  */
-import gradientShader from '../../../shaders/lora_gradient.wgsl?raw';
+import gradientsShader from '../../../shaders/lora_gradients.wgsl?raw';
+import sumSlabsShader from '../../../shaders/sum_slabs.wgsl?raw';
 import downShader from '../../../shaders/lora_down.wgsl?raw';
 import dropoutShader from '../../../shaders/dropout.wgsl?raw';
-import { cpuTensor, cpuValues, defineKernel, dispatch, emptyTensor, type Tensor, type TensorInfo } from '../runtime.ts';
+import {
+  cpuTensor,
+  cpuValues,
+  defineKernel,
+  dispatch,
+  emptyTensor,
+  releaseTensor,
+  type Tensor,
+  type TensorInfo,
+} from '../runtime.ts';
 import { dropoutFactors, dropoutUniforms, type DropoutDraw, type LoraDropout } from './dropout.ts';
-import { sumAndReleaseRows } from './sumRows.ts';
 
 /** Low-rank branches of the `groups` projections that lie side by side in one layer, outFeatures / groups columns each. */
 export interface LoraBranch {
@@ -104,45 +113,78 @@ const runDown = defineKernel<DownInputs, DownSizes>({
   },
 });
 
-interface GradientSizes {
-  readonly rows: number;
-  readonly columns: number;
-  readonly groups: number;
-  readonly rank: number;
-  readonly down: boolean;
-}
+type GradientInputs = {
+  readonly dy: TensorInfo;
+  readonly t: TensorInfo;
+  /** Where the gradient of A is wanted too. */
+  readonly x?: TensorInfo | null;
+  readonly dt?: TensorInfo | null;
+};
 
-const runGradient = defineKernel<{ p: TensorInfo; q: TensorInfo }, GradientSizes>({
-  name: 'LoraGradient',
-  webgpu: ({ p, q }, { rows, columns, groups, rank, down }) => {
-    const shape = down ? [rank, columns] : [columns, rank];
-    const tiles = [Math.ceil(columns / 64), Math.ceil(rank / 4)] as const;
-    const chunk = gradientChunk(rows, tiles[0] * tiles[1]);
+/** Gives dB, and after it dA where x and dt are given. */
+const runGradients = defineKernel<GradientInputs, LoraSizes>({
+  name: 'LoraGradients',
+  webgpu: ({ dy, t, x = null, dt = null }, { rows, inFeatures, outFeatures, groups, rank }) => {
+    const both = x !== null;
+    const tiles = (columns: number, ranks: number): number => Math.ceil(columns / 64) * Math.ceil(ranks / 4);
+    const [tilesA, tilesB] = [both ? tiles(inFeatures, groups * rank) : 0, tiles(outFeatures, rank)];
+    const chunk = gradientChunk(rows, tilesA + tilesB);
     const chunks = Math.ceil(rows / chunk);
-    const out = emptyTensor(chunks === 1 ? shape : [chunks, columns, rank]);
+    const [aShape, bShape] = [both ? [groups * rank, inFeatures] : [4], [outFeatures, rank]];
+    const make = (slabs: number): [TensorInfo, TensorInfo] => [
+      emptyTensor(slabs === 1 ? aShape : [slabs, ...aShape]),
+      emptyTensor(slabs === 1 ? bShape : [slabs, ...bShape]),
+    ];
+    let [a, b] = make(chunks);
     dispatch({
-      shader: gradientShader,
-      label: 'lora_gradient',
-      constants: { DOWN: down },
-      outputs: [out],
-      inputs: [p, q],
-      uniforms: [rows, columns, groups, rank, chunk],
-      workgroups: [...tiles, chunks],
+      shader: gradientsShader,
+      label: 'lora_gradients',
+      constants: { BOTH: both },
+      outputs: [a, b],
+      inputs: [x, dt, dy, t],
+      uniforms: [rows, chunk, inFeatures, outFeatures, groups, rank, tilesA],
+      workgroups: [tilesA + tilesB, 1, chunks],
     });
-    return [chunks === 1 ? out : { ...sumAndReleaseRows(out, [1, chunks, columns * rank]), shape }];
-  },
-  cpu: ({ p, q }, { rows, columns, groups, rank, down }) => {
-    const [ps, qs] = [cpuValues(p), cpuValues(q)];
-    const out = new Float32Array(columns * rank);
-    for (let c = 0; c < columns; c++) {
-      const group = Math.floor(c / (columns / groups));
-      for (let r = 0; r < rank; r++) {
-        let sum = 0;
-        for (let row = 0; row < rows; row++) sum += ps[row * columns + c]! * qs[(row * groups + group) * rank + r]!;
-        out[down ? r * columns + c : c * rank + r] = sum;
-      }
+    if (chunks > 1) {
+      const slabs = [a, b];
+      [a, b] = make(1);
+      const [aSize, bSize] = [both ? groups * rank * inFeatures : 0, outFeatures * rank];
+      dispatch({
+        shader: sumSlabsShader,
+        label: 'sum_slabs',
+        outputs: [a, b],
+        inputs: slabs,
+        uniforms: [chunks, aSize, bSize],
+        workgroups: [Math.ceil((aSize + bSize) / 64)],
+      });
+      for (const slab of slabs) releaseTensor(slab);
     }
-    return [cpuTensor(down ? [rank, columns] : [columns, rank], out)];
+    if (both) return [b, a];
+    releaseTensor(a);
+    return [b];
+  },
+  cpu: ({ dy, t, x, dt }, { rows, inFeatures, outFeatures, groups, rank }) => {
+    const ranks = groups * rank;
+    const [dys, ts] = [cpuValues(dy), cpuValues(t)];
+    const db = new Float32Array(outFeatures * rank);
+    for (let i = 0; i < db.length; i++) {
+      const column = Math.floor(i / rank);
+      const r = Math.floor((column * groups) / outFeatures) * rank + (i % rank);
+      let sum = 0;
+      for (let row = 0; row < rows; row++) sum += dys[row * outFeatures + column]! * ts[row * ranks + r]!;
+      db[i] = sum;
+    }
+    const result = [cpuTensor([outFeatures, rank], db)];
+    if (!x || !dt) return result;
+    const [xs, dts] = [cpuValues(x), cpuValues(dt)];
+    const da = new Float32Array(ranks * inFeatures);
+    for (let i = 0; i < da.length; i++) {
+      const [r, column] = [Math.floor(i / inFeatures), i % inFeatures];
+      let sum = 0;
+      for (let row = 0; row < rows; row++) sum += xs[row * inFeatures + column]! * dts[row * ranks + r]!;
+      da[i] = sum;
+    }
+    return [...result, cpuTensor([ranks, inFeatures], da)];
   },
 });
 
@@ -180,12 +222,21 @@ export function loraDownGradient(
   )[0]!;
 }
 
-/** dA = dtᵀ x: [groups * rank, inFeatures]. */
-export function loraGradientA(x: TensorInfo, dt: TensorInfo, { rows, inFeatures, groups, rank }: LoraSizes): Tensor {
-  return runGradient({ p: x, q: dt }, { rows, columns: inFeatures, groups: 1, rank: groups * rank, down: true })[0]!;
+/** dB = dyᵀ t by group [outFeatures, rank], and dA = dtᵀ x [groups * rank, inFeatures], in one dispatch or two. */
+export function loraGradients(
+  {
+    dy,
+    t,
+    x,
+    dt,
+  }: { readonly dy: TensorInfo; readonly t: TensorInfo; readonly x: TensorInfo; readonly dt: TensorInfo },
+  sizes: LoraSizes,
+): { readonly a: Tensor; readonly b: Tensor } {
+  const [b, a] = runGradients({ dy, t, x, dt }, sizes);
+  return { a: a!, b: b! };
 }
 
-/** dB = dyᵀ t by group: [outFeatures, rank]. */
-export function loraGradientB(dy: TensorInfo, t: TensorInfo, { rows, outFeatures, groups, rank }: LoraSizes): Tensor {
-  return runGradient({ p: dy, q: t }, { rows, columns: outFeatures, groups, rank, down: false })[0]!;
+/** dB alone. */
+export function loraGradientB(dy: TensorInfo, t: TensorInfo, sizes: LoraSizes): Tensor {
+  return runGradients({ dy, t }, sizes)[0]!;
 }
