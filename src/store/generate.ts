@@ -14,7 +14,8 @@ import type { SliceContext, StudioState } from './slice.ts';
 export interface DrawingJob {
   readonly jobId: string;
   readonly request: GenerateRequest;
-  readonly askedAt: number;
+  /** When it was asked for, and once it is its turn, when that came. Milliseconds since 1970. */
+  readonly startedAt: number;
   /** What is being done before the first step. */
   readonly status: string | null;
   readonly progress: GenerateProgress | null;
@@ -61,6 +62,14 @@ export function generateRequestOf(state: StudioState): GenerateRequest | null {
   return { modelId, ...formRequest(form), ...(initImage ? { initImage } : {}), loras: pluggedLoras(state) };
 }
 
+/** The job with its newest progress. Previews come now and then: between two of them, the last one of the batch stays. */
+function advanced(job: DrawingJob, progress: GenerateProgress): DrawingJob {
+  const before = job.progress;
+  const goesOn = before?.batch === progress.batch && before.stage === progress.stage;
+  const previews = progress.previews.length === 0 && goesOn ? before.previews : progress.previews;
+  return { ...job, progress: { ...progress, previews } };
+}
+
 /** The job that is being drawn, or made ready; null while nothing is. */
 export function runningJob({ jobs, queue }: Pick<StudioState, 'jobs' | 'queue'>): DrawingJob | null {
   const running = queue.find(({ state }) => state === 'running');
@@ -83,7 +92,7 @@ export function createGenerateSlice({ client, set, get }: SliceContext): Generat
 
   const draw: GenerateSlice['drawingRequested'] = async (request, { signal, keep }) => {
     const jobId = crypto.randomUUID();
-    const job: DrawingJob = { jobId, request, askedAt: Date.now(), status: null, progress: null, cancelling: false };
+    const job: DrawingJob = { jobId, request, startedAt: Date.now(), status: null, progress: null, cancelling: false };
     const controller = new AbortController();
     const abort = (): void => controller.abort();
     signal.addEventListener('abort', abort);
@@ -100,8 +109,12 @@ export function createGenerateSlice({ client, set, get }: SliceContext): Generat
         {
           signal: controller.signal,
           on: {
-            'generate.status': ({ detail }) => changeJob(jobId, { status: detail }),
-            'generate.progress': (progress) => changeJob(jobId, { progress }),
+            'generate.status': ({ detail }) => {
+              const isFirst = get().jobs.find((one) => one.jobId === jobId)?.status === null;
+              changeJob(jobId, { status: detail, ...(isFirst ? { startedAt: Date.now() } : {}) });
+            },
+            'generate.progress': (progress) =>
+              set(({ jobs }) => ({ jobs: jobs.map((one) => (one.jobId === jobId ? advanced(one, progress) : one)) })),
             'generate.picture': (picture) => {
               if (!keep) return;
               hasDrawn = true;

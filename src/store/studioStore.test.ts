@@ -361,6 +361,37 @@ describe('trying', () => {
     expect(jobs).toEqual([]);
   });
 
+  it('shows the last preview of a batch until the next one comes', async () => {
+    const pixel = { width: 1, height: 1, data: new Uint8Array(3) };
+    const seen: number[] = [];
+    const { store } = setUp({
+      ...answers,
+      generate: (_request, options) => {
+        const progress = {
+          jobId: 'j',
+          numInferenceSteps: 9,
+          etaSeconds: 1,
+          fraction: 0,
+          batchCount: 2,
+          stage: 'first',
+        } as const;
+        for (const [step, batch, previews] of [
+          [1, 0, [pixel]],
+          [2, 0, []],
+          [1, 1, []],
+        ] as const) {
+          options?.on?.['generate.progress']?.({ ...progress, step, batch, previews });
+          seen.push(store.getState().jobs[0]?.progress?.previews.length ?? -1);
+        }
+        return { jobId: 'j', pictures: [drawn], milliseconds: 5 };
+      },
+    });
+    store.setState({ selectedModelId: 'a/b' });
+    store.getState().generatePressed();
+    await vi.waitFor(() => expect(store.getState().jobs).toEqual([]));
+    expect(seen).toEqual([1, 1, 0]);
+  });
+
   it('keeps a picture in view whose storage failed, and says so', async () => {
     const { store } = setUp({
       ...answers,

@@ -109,7 +109,7 @@ export interface GenerateProgress {
   readonly batch: number;
   readonly batchCount: number;
   readonly stage: 'first' | 'hires';
-  /** What the pictures of the batch are becoming; empty if none were asked for. At most a few a second. */
+  /** What the pictures of the batch are becoming; empty if none were asked for, and at steps between two of them: they come a few times a second at most. */
   readonly previews: readonly RgbImage[];
 }
 

@@ -19,7 +19,7 @@ function stateOf({ progress, status }: DrawingJob): string {
 }
 
 function Running({ job, children }: { readonly job: DrawingJob; readonly children: ReactNode }) {
-  const elapsed = useElapsed(job.askedAt);
+  const elapsed = useElapsed(job.startedAt);
   const cancelled = useStudio((state) => state.jobCancelled);
   const interrupted = useStudio((state) => state.jobInterrupted);
   const { progress, cancelling, jobId } = job;
