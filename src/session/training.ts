@@ -201,7 +201,7 @@ async function train(request: TrainingRequest, control: TrainControl, events: Tr
         trainer.withAverage(async () => {
           const prompts = [...options.samplePrompts.map(({ prompt }) => prompt), ''];
           const present = textEncoder
-            ? await encodePrompts(textEncoder, model.tokenizer, prompts, options)
+            ? await encodePrompts(textEncoder, model.tokenizer, prompts, { clipSkip: options.clipSkip, signal })
             : embeddings;
           return drawSamples(model, unet, present, options, { signal, onProgress });
         }),
