@@ -34,7 +34,7 @@ afterAll(() => {
 });
 
 /** SwiftShader takes minutes for what lavapipe draws in seconds; one case of each kind is enough there. */
-const onQuickGpu = test.skipIf(process.env['GPU_TEST_DRIVER'] === 'swiftshader');
+const thorough = { skip: process.env['GPU_TEST_DRIVER'] === 'swiftshader' };
 
 const request: GenerationRequest = {
   prompt: 'a red house by the sea',
@@ -67,8 +67,9 @@ function halves(width: number, height: number, left: readonly number[], right: r
 }
 
 describe('batches', () => {
-  onQuickGpu(
+  test(
     "pictures of a batch are those drawn alone, with A1111's seeds, for a scheduler that draws noise at every step",
+    thorough,
     async () => {
       const asked = { ...request, scheduler: 'euler_a', batchSize: 2, batchCount: 2 } as const;
       const seen: number[] = [];
@@ -83,8 +84,9 @@ describe('batches', () => {
     },
   );
 
-  onQuickGpu(
+  test(
     "diffusers' seeds: one generator a batch, so that the first picture is the single one and the second is none of A1111's",
+    thorough,
     async () => {
       const asked = { ...request, seedMode: 'diffusers', batchSize: 2 } as const;
       const together = await generator.draw(asked);
@@ -131,7 +133,7 @@ describe('batches', () => {
     expect(calls).toBe(3);
   });
 
-  onQuickGpu('progress rises to the whole; a preview can be had of every step', async () => {
+  test('progress rises to the whole; a preview can be had of every step', thorough, async () => {
     const fractions: number[] = [];
     await generator.draw(
       { ...request, batchCount: 2, hires: { scale: 1.25, steps: 0, strength: 0.5, upscaler: 'latent' } },
@@ -185,7 +187,7 @@ describe('keys and values of the cross attention', () => {
 describe('image to image', () => {
   const init = { image: halves(80, 64, [200, 30, 30], [20, 40, 200]), strength: 0.5 };
 
-  onQuickGpu('strength says how many steps are done again; 0 gives the picture as the VAE knows it', async () => {
+  test('strength says how many steps are done again; 0 gives the picture as the VAE knows it', thorough, async () => {
     const calls: number[] = [];
     const onStep = ({ call, calls: all }: { call: number; calls: number }): void => void calls.push(call, all);
     const some = only(await generator.draw({ ...request, numInferenceSteps: 4, init }, { onStep }));
@@ -224,8 +226,9 @@ describe('image to image', () => {
 });
 
 describe('hires fix', () => {
-  onQuickGpu.each(['latent', 'lanczos'] as const)(
+  test.each(['latent', 'lanczos'] as const)(
     'by %s ends at its size and at other contents than the first picture',
+    thorough,
     async (upscaler) => {
       const stages: string[] = [];
       const hires = { scale: 1.3, steps: 4, strength: 0.5, upscaler };
