@@ -98,30 +98,35 @@ describe('batches', () => {
     },
   );
 
-  test('rows that go through the UNet one by one give what they give together; a UNet that was lent is not freed', async () => {
-    const asked = { ...request, batchSize: 3 };
-    const together = await generator.draw(asked);
-    const unet = await model.loadUNet();
-    const rows: number[] = [];
-    const forward = unet.forward.bind(unet);
-    unet.forward = (sample, ...rest) => {
-      rows.push(sample.shape[0]);
-      return forward(sample, ...rest);
-    };
-    unet.maxRows = () => 4;
-    const borrowing = new ImageGenerator(model, { unet });
-    const parts = await borrowing.draw(asked);
-    borrowing.dispose();
-    // Three pictures, twice for the guidance, at each of two steps.
-    expect(rows).toEqual([4, 2, 4, 2]);
-    for (const [i, { image }] of parts.entries()) expect(difference(image, together[i]!.image)).toBeLessThanOrEqual(1);
-    const sample = tensor(new Float32Array(8 * 8 * 4), [1, 8, 8, 4]);
-    const context = tensor(new Float32Array(77 * model.textConfig.hiddenSize), [1, 77, model.textConfig.hiddenSize]);
-    const out = forward(sample, [1], context);
-    expect((await readTensor(out)).every(Number.isFinite)).toBe(true);
-    for (const t of [out, sample, context]) t.dispose();
-    unet.dispose();
-  });
+  test(
+    'rows that go through the UNet one by one give what they give together; a UNet that was lent is not freed',
+    thorough,
+    async () => {
+      const asked = { ...request, batchSize: 3 };
+      const together = await generator.draw(asked);
+      const unet = await model.loadUNet();
+      const rows: number[] = [];
+      const forward = unet.forward.bind(unet);
+      unet.forward = (sample, ...rest) => {
+        rows.push(sample.shape[0]);
+        return forward(sample, ...rest);
+      };
+      unet.maxRows = () => 4;
+      const borrowing = new ImageGenerator(model, { unet });
+      const parts = await borrowing.draw(asked);
+      borrowing.dispose();
+      // Three pictures, twice for the guidance, at each of two steps.
+      expect(rows).toEqual([4, 2, 4, 2]);
+      for (const [i, { image }] of parts.entries())
+        expect(difference(image, together[i]!.image)).toBeLessThanOrEqual(1);
+      const sample = tensor(new Float32Array(8 * 8 * 4), [1, 8, 8, 4]);
+      const context = tensor(new Float32Array(77 * model.textConfig.hiddenSize), [1, 77, model.textConfig.hiddenSize]);
+      const out = forward(sample, [1], context);
+      expect((await readTensor(out)).every(Number.isFinite)).toBe(true);
+      for (const t of [out, sample, context]) t.dispose();
+      unet.dispose();
+    },
+  );
 
   test('an interrupted batch gives its partial pictures and those before; nothing after it is drawn', async () => {
     let calls = 0;
