@@ -14,6 +14,7 @@ import { captionsOf, type TrainingExample } from '../trainer/batch.ts';
 import { planBatch, type BatchPlan } from '../trainer/batches.ts';
 import { classImages } from './classImages.ts';
 import { cropsPerImage, prepareImage, type PreparedImage } from './exampleImages.ts';
+import { sampleTexts } from './samples.ts';
 import type { TrainingImage, TrainingRequest } from './training.ts';
 
 /** Nothing is left to train on. */
@@ -181,7 +182,7 @@ async function encodeCaptions(
   const kept = [
     ...(options.shuffleTags ? [] : captions),
     ...prepared.validation.examples.map(({ caption }) => caption),
-    ...options.samplePrompts.map(({ prompt }) => prompt),
+    ...sampleTexts(options),
     '',
   ];
   await embeddings.keep(kept, options.shuffleTags ? captionsFrom(prepared, 0) : [], progress);

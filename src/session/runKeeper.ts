@@ -116,7 +116,9 @@ export class RunKeeper {
   }
 
   /** The part of a training's events that stores it. `modelName`: as adapter files are to call it. */
-  events(modelName: string): Required<Pick<TrainingEvents, 'onCheckpoint' | 'loadCheckpoint' | 'onEvent'>> {
+  events(
+    modelName: string,
+  ): Required<Pick<TrainingEvents, 'onCheckpoint' | 'loadCheckpoint' | 'onEvent' | 'onValidation'>> {
     return {
       onCheckpoint: (report) => this.keep(report, modelName),
       loadCheckpoint: async (globalStep) => {
@@ -124,6 +126,11 @@ export class RunKeeper {
         return decodeCheckpoint(`of step ${globalStep}`, defined(bytes, `checkpoint of step ${globalStep}`));
       },
       onEvent: (kind, globalStep, text) => this.log(kind, globalStep, text),
+      onValidation: (point) => {
+        // A run that was rolled back comes by some steps again. The next checkpoint writes it.
+        const before = (this.stored.validation ?? []).filter(({ globalStep }) => globalStep < point.globalStep);
+        this.stored = { ...this.stored, validation: [...before, point] };
+      },
     };
   }
 

@@ -10,7 +10,7 @@ import { decodeLatents } from '../sampler/image.ts';
 import { noiseSource } from '../sampler/noise.ts';
 import { createScheduler } from '../schedulers/index.ts';
 import { noiseConfigOf } from '../trainer/batch.ts';
-import type { TrainOptions } from '../core/trainOptions.ts';
+import type { SamplePrompt, TrainOptions } from '../core/trainOptions.ts';
 
 export interface SampleReport {
   readonly globalStep: number;
@@ -23,6 +23,26 @@ export interface SampleOptions {
   readonly onProgress: (detail: string, progress: number) => void;
 }
 
+/** A sample prompt with everything it does not say filled from the run's options. */
+export function sampleSettings(sample: SamplePrompt, options: TrainOptions): Required<SamplePrompt> {
+  return {
+    width: options.resolution,
+    height: options.resolution,
+    negativePrompt: options.sampleNegativePrompt,
+    numInferenceSteps: options.sampleInferenceSteps,
+    guidanceScale: options.sampleGuidanceScale,
+    ...sample,
+  };
+}
+
+/** Every text that samples need the embedding of. */
+export function sampleTexts(options: TrainOptions): string[] {
+  return options.samplePrompts.flatMap((sample) => {
+    const { prompt, negativePrompt } = sampleSettings(sample, options);
+    return [prompt, negativePrompt];
+  });
+}
+
 /** Draws all sample prompts with `unet` as it is now. The decoder is loaded after the last denoising step and freed again. */
 export async function drawSamples(
   model: DiffusionModel,
@@ -31,34 +51,39 @@ export async function drawSamples(
   options: TrainOptions,
   { signal, onProgress }: SampleOptions,
 ): Promise<SampleReport['images']> {
-  const { samplePrompts, sampleInferenceSteps, sampleGuidanceScale } = options;
-  const side = options.resolution / 2 ** (model.vaeConfig.blockOutChannels.length - 1);
-  const shape = [side, side, model.unetConfig.inChannels] as const;
-  const denoised: Float32Array[] = [];
-  for (const [i, { prompt, seed }] of samplePrompts.entries()) {
-    denoised.push(
-      await denoise({
-        unet,
-        scheduler: createScheduler('ddim', noiseConfigOf(options, model.schedulerConfig), sampleInferenceSteps),
-        noise: noiseSource(seed, shape),
-        shape,
-        promptEmbeds: defined(embeddings.get(prompt)),
-        negativePromptEmbeds: defined(embeddings.get('')),
-        guidanceScale: sampleGuidanceScale,
-        signal,
-        onStep: (done) =>
-          onProgress(
-            `Drawing sample ${i + 1} of ${samplePrompts.length}`,
-            (i + done / sampleInferenceSteps) / samplePrompts.length,
-          ),
-      }),
+  const { samplePrompts } = options;
+  const unit = 2 ** (model.vaeConfig.blockOutChannels.length - 1);
+  const schedulerConfig = noiseConfigOf(options, model.schedulerConfig);
+  const drawn: { readonly latents: Float32Array; readonly shape: readonly [number, number, number] }[] = [];
+  for (const [i, sample] of samplePrompts.entries()) {
+    const { prompt, negativePrompt, seed, width, height, numInferenceSteps, guidanceScale } = sampleSettings(
+      sample,
+      options,
     );
+    const shape = [height / unit, width / unit, model.unetConfig.inChannels] as const;
+    const latents = await denoise({
+      unet,
+      scheduler: createScheduler('ddim', schedulerConfig, numInferenceSteps),
+      noise: noiseSource(seed, shape),
+      shape,
+      promptEmbeds: defined(embeddings.get(prompt)),
+      negativePromptEmbeds: defined(embeddings.get(negativePrompt)),
+      guidanceScale,
+      signal,
+      onStep: (done) =>
+        onProgress(
+          `Drawing sample ${i + 1} of ${samplePrompts.length}`,
+          (i + done / numInferenceSteps) / samplePrompts.length,
+        ),
+    });
+    drawn.push({ latents, shape });
   }
   const vae = await model.loadVae({ encoder: false, decoder: true });
   try {
     const images: SampleReport['images'][number][] = [];
     for (const [i, { prompt, seed }] of samplePrompts.entries()) {
-      images.push({ prompt, seed, image: await decodeLatents(vae, denoised[i]!, shape) });
+      const { latents, shape } = defined(drawn[i]);
+      images.push({ prompt, seed, image: await decodeLatents(vae, latents, shape) });
     }
     return images;
   } finally {

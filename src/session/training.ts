@@ -5,26 +5,28 @@
 import { layersToTrain, TrainableAdapter } from '../adapter/trainable.ts';
 import { checkTrainOptions, type TrainOptionProblem } from '../core/checkTrainOptions.ts';
 import type { CropChoice } from '../core/buckets.ts';
+import { batchesPerEpoch } from '../core/epochs.ts';
 import { LoratoryError } from '../core/errors.ts';
 import type { RgbImage } from '../core/image.ts';
 import { defined } from '../core/invariant.ts';
 import type { KnownModule, LoraModule } from '../formats/lora/types.ts';
 import { trimMemory } from '../gpu/ops.ts';
-import { encodePrompts } from '../latents/embeddings.ts';
+import { encodePrompts, type PromptEmbedding } from '../latents/embeddings.ts';
 import type { ClipTextEncoder } from '../models/clip.ts';
 import { runtime } from '../gpu/runtime.ts';
 import { clipModules, unetModules } from '../models/adaptable.ts';
 import { type DiffusionModel, resolutionUnit } from '../models/repository.ts';
 import type { Checkpoint } from '../trainer/checkpoint.ts';
-import { diffusionSettings, noiseConfigOf } from '../trainer/batch.ts';
+import { type DiffusionSettings, diffusionSettings, noiseConfigOf, type NoisyBatch } from '../trainer/batch.ts';
 import { LoraTrainer } from '../trainer/trainer.ts';
+import { validate, validationBatches } from '../trainer/validation.ts';
 import type { TrainOptions } from '../core/trainOptions.ts';
-import type { ExampleLoss, RunEventKind, StripEntry, TrainRecord } from '../worker/protocol.ts';
+import type { ExampleLoss, RunEventKind, StripEntry, TrainRecord, ValidationPoint } from '../worker/protocol.ts';
 import type { ClassImageStore } from './classImages.ts';
 import type { TrainControl } from './control.ts';
 import type { Trial } from './preflight.ts';
-import { captionsReady, prepare } from './preparation.ts';
-import { drawSamples, type SampleReport } from './samples.ts';
+import { captionsReady, prepare, type Prepared } from './preparation.ts';
+import { drawSamples, sampleTexts, type SampleReport } from './samples.ts';
 import { StripPainter } from './strips.ts';
 import { TrainingLoop } from './trainingLoop.ts';
 import { trainStep } from './trainingStep.ts';
@@ -95,6 +97,8 @@ export interface TrainingEvents {
   onStep?(report: StepReport): void | Promise<void>;
   /** Training waits for it, so that a step's samples are stored before its checkpoint. */
   onSample?(report: SampleReport): void | Promise<void>;
+  /** The loss on held-out images; a run that is rolled back measures some steps again. */
+  onValidation?(point: ValidationPoint): void | Promise<void>;
   /** The state so far, before the first step, from time to time and at the end: store it, so that no work is lost. */
   onCheckpoint?(report: CheckpointReport): Promise<void>;
   /** Reads back what `onCheckpoint` stored at this step, of which the newest and those that checkpointPolicy.ts names are needed. */
@@ -187,6 +191,7 @@ async function train(request: TrainingRequest, control: TrainControl, events: Tr
     strips,
     captionsReady: (batch: number) => captionsReady(prepared, batch, progress),
   };
+  const heldOut = prepareValidation(prepared, settings, model.vaeConfig.scalingFactor);
   const modules = (): Promise<LoraModule[]> => trainer.withAverage(() => adapter.toModules());
   const loop = new TrainingLoop(
     {
@@ -199,12 +204,17 @@ async function train(request: TrainingRequest, control: TrainControl, events: Tr
       restoreState: (state) => trainer.restoreState(state),
       sample: (onProgress) =>
         trainer.withAverage(async () => {
-          const prompts = [...options.samplePrompts.map(({ prompt }) => prompt), ''];
           const present = textEncoder
-            ? await encodePrompts(textEncoder, model.tokenizer, prompts, { clipSkip: options.clipSkip, signal })
+            ? await encodePrompts(textEncoder, model.tokenizer, sampleTexts(options), {
+                clipSkip: options.clipSkip,
+                signal,
+              })
             : embeddings;
           return drawSamples(model, unet, present, options, { signal, onProgress });
         }),
+      validate:
+        heldOut && (() => trainer.withAverage(() => validate(heldOut, (batch) => trainer.validationLoss(batch)))),
+      epochsAfter: (steps) => (steps * options.gradientAccumulationSteps) / batchesPerEpoch(prepared.plan),
     },
     control,
     events,
@@ -225,4 +235,15 @@ async function train(request: TrainingRequest, control: TrainControl, events: Tr
 function loadTrainedTextEncoder(model: DiffusionModel, events: TrainingEvents): Promise<ClipTextEncoder> {
   const detail = 'Loading the text encoder to train it';
   return model.loadTextEncoder((done) => events.onStatus?.('preparing', detail, done));
+}
+
+/** The batches that validations go over; null if there are to be none. */
+function prepareValidation(
+  { options, validation, embeddings }: Prepared,
+  settings: DiffusionSettings,
+  scalingFactor: number,
+): NoisyBatch[] | null {
+  if (options.validation.everySteps === 0 || validation.examples.length === 0) return null;
+  const embeddingOf = (caption: string): PromptEmbedding => embeddings.get(caption);
+  return validationBatches(validation.examples, options.validation, { settings, scalingFactor, embeddingOf });
 }

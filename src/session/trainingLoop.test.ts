@@ -20,6 +20,7 @@ const options: TrainOptions = {
   learningRate: 0.25,
   sampleEvery: 20,
   samplePrompts: [{ prompt: 'a cat', seed: 1 }],
+  validation: { ...defaultTrainOptions.validation, count: 1, everySteps: 12 },
   checkpoints: { everySteps: 8, keep: 2 },
 };
 
@@ -75,6 +76,8 @@ function arithmetic(own: TrainOptions, overflows: (step: number, factor: number)
       values.set(floatsOf(state.get('values.0')));
       momentum.set(floatsOf(state.get('momentum')));
     },
+    epochsAfter: (count) => count / 2.5,
+    validate: async () => ({ loss: values[1]!, byTimestep: [{ timestep: 500, loss: values[1]! }] }),
     sample: async () => {
       await Promise.resolve();
       return [{ prompt: 'a cat', seed: 1, image: { width: 1, height: 1, data: Uint8Array.of(values[0]! * 50) } }];
@@ -103,6 +106,7 @@ async function outcome(runs: RunStore, id: string) {
   return {
     steps: run.globalStep,
     losses: run.losses,
+    validation: run.validation,
     record: await runs.record(id),
     samples: await Promise.all(
       samples.map(async ({ globalStep, images }) => [globalStep, await images[0]!.png.text()] as const),

@@ -11,6 +11,7 @@ import { defined } from '../core/invariant.ts';
 import type { TrainOptions } from '../core/trainOptions.ts';
 import type { GpuCounters } from '../gpu/memory.ts';
 import type { Checkpoint } from '../trainer/checkpoint.ts';
+import type { ValidationLoss } from '../trainer/validation.ts';
 import { checkpointGrid, lastOnGrid } from './checkpointPolicy.ts';
 import type { LiveModel, TrainControl } from './control.ts';
 import type { Trial } from './preflight.ts';
@@ -51,6 +52,10 @@ export interface LoopParts {
   readState(): Promise<Checkpoint['state']>;
   restoreState(state: Checkpoint['state']): void;
   sample(onProgress: (detail: string, progress: number) => void): Promise<SampleReport['images']>;
+  /** Epochs that so many steps are, in fractions. */
+  epochsAfter(steps: number): number;
+  /** The loss on images that are held out; null where there is none to measure. */
+  readonly validate: (() => Promise<ValidationLoss>) | null;
 }
 
 export class TrainingLoop {
@@ -77,14 +82,15 @@ export class TrainingLoop {
   async run(resumeFrom: Checkpoint | null): Promise<TrainingResult> {
     const { control, events } = this;
     const { options, live } = this.parts;
-    const { maxTrainSteps, sampleEvery, samplePrompts } = options;
-    const wantsSamples = sampleEvery > 0 && samplePrompts.length > 0;
+    const { maxTrainSteps, sampleEvery, sampleEveryEpochs, samplePrompts, validation } = options;
+    const wantsSamples = sampleEvery + sampleEveryEpochs > 0 && samplePrompts.length > 0;
     if (resumeFrom) {
       this.restore(resumeFrom);
     } else {
       if (events.onTrial && !(await events.onTrial(await this.trial())))
         return { modules: await live.modules(), globalStep: 0, stopped: true };
       if (wantsSamples) await this.sample();
+      await this.validate();
       await this.writeCheckpoint();
     }
     while (this.globalStep < maxTrainSteps) {
@@ -96,8 +102,9 @@ export class TrainingLoop {
         continue;
       }
       const { globalStep } = this;
-      const due = wantsSamples && (globalStep % sampleEvery === 0 || globalStep === maxTrainSteps);
+      const due = wantsSamples && (this.samplesAreDue() || globalStep === maxTrainSteps);
       if (due || control.takeSampleRequest()) await this.sample();
+      if (globalStep % validation.everySteps === 0 || globalStep === maxTrainSteps) await this.validate();
       if (this.checkpointIsDue() && !(await this.writeCheckpoint())) await this.rollBack();
     }
     if (this.writtenStep !== this.globalStep && !(await this.writeCheckpoint())) await this.rollBack();
@@ -177,6 +184,21 @@ export class TrainingLoop {
     const { events, globalStep } = this;
     const images = await this.parts.sample((detail, progress) => events.onStatus?.('sampling', detail, progress));
     await events.onSample?.({ globalStep, images });
+  }
+
+  /** Every so many steps, and with the step that ends every so manieth epoch. */
+  private samplesAreDue(): boolean {
+    const { globalStep, parts } = this;
+    const { sampleEvery, sampleEveryEpochs } = parts.options;
+    const rounds = (steps: number): number => Math.floor(parts.epochsAfter(steps) / sampleEveryEpochs);
+    return globalStep % sampleEvery === 0 || (sampleEveryEpochs > 0 && rounds(globalStep) > rounds(globalStep - 1));
+  }
+
+  private async validate(): Promise<void> {
+    const { parts, events, globalStep } = this;
+    if (!parts.validate) return;
+    events.onStatus?.('training', 'Measuring the loss on held-out images', globalStep / parts.options.maxTrainSteps);
+    await events.onValidation?.({ globalStep, ...(await parts.validate()) });
   }
 
   private checkpointIsDue(): boolean {

@@ -149,7 +149,10 @@ export class LoraTrainer {
   /** Everything that a step changes, bit for bit: for a checkpoint. */
   async readState(): Promise<TrainerState> {
     const state = new Map<string, StateBuffer>([['optimizer.steps', Int32Array.of(this.optimizer.steps)]]);
-    for (const [name, t] of this.stateTensors()) state.set(name, await bytesOf(t));
+    for (const [name, t] of this.stateTensors()) {
+      // Weights as floats, so that whoever stores them can see whether they are finite.
+      state.set(name, name.startsWith('optimizer') ? await bytesOf(t) : Float32Array.from(await readTensor(t)));
+    }
     return state;
   }
 

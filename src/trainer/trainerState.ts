@@ -2,7 +2,7 @@
 import { defined, invariant } from '../core/invariant.ts';
 import { readTensor, writeTensor, type Tensor } from '../gpu/ops.ts';
 
-export type StateBuffer = Uint8Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
+export type StateBuffer = Float32Array<ArrayBuffer> | Uint8Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
 
 /** By name: parameters, what the optimizer remembers, the average. */
 export type TrainerState = ReadonlyMap<string, StateBuffer>;

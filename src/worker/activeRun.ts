@@ -105,6 +105,7 @@ export class ActiveRun {
           signal,
         ),
     };
+    const kept = keeper.events(model.name);
     return await trainLora(
       {
         model,
@@ -116,7 +117,11 @@ export class ActiveRun {
       },
       this.control,
       {
-        ...keeper.events(model.name),
+        ...kept,
+        onValidation: async (point) => {
+          await kept.onValidation(point);
+          emit('train.validation', { runId, ...point });
+        },
         onStatus: (phase, detail, progress) => this.status(phase, detail, progress),
         onTrial: async (trial) => {
           const diskFreeBytes = await availableBytes(browserStorage());

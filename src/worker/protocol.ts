@@ -440,6 +440,7 @@ export interface Events extends GenerateEvents, LoraToolEvents {
   'train.sample': SampleRow;
   /** What `train.preflight` is doing. */
   'preflight.status': { readonly detail: string; readonly progress: number | null };
+  'train.validation': ValidationPoint & { readonly runId: string };
   'train.event': { readonly runId: string; readonly event: RunEvent };
   'runQueue.changed': readonly QueuedRun[];
   /** A run of another tab has begun or ended (null). While one goes on, its `train.*` events come here too. */

@@ -7,7 +7,13 @@ import type { RunLock } from './runLock.ts';
 import type { Events, EventType, TrainStatus, WatchedRun } from './protocol.ts';
 
 /** What one tab hears of another's run. */
-const shared = ['train.status', 'train.step', 'train.sample', 'train.event'] as const satisfies readonly EventType[];
+const shared = [
+  'train.status',
+  'train.step',
+  'train.sample',
+  'train.validation',
+  'train.event',
+] as const satisfies readonly EventType[];
 type SharedEvent = (typeof shared)[number];
 
 type Message =
