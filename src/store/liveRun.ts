@@ -8,6 +8,7 @@ import type {
   StoredRun,
   TrainStatus,
   TrainStep,
+  ValidationPoint,
   WatchedRun,
 } from '../worker/protocol.ts';
 import { createFrameBatcher } from './frameBatcher.ts';
@@ -31,6 +32,8 @@ export interface LiveRunSlice {
   readonly latestStrip: Pick<TrainStep, 'globalStep' | 'strip'> | null;
   /** Losses of the live run; the wrapper changes with every frame, the array inside only grows, or shrinks with a roll-back. */
   readonly liveLosses: { readonly values: readonly number[] };
+  /** Losses of the live run on held-out images, by step. */
+  readonly liveValidation: readonly ValidationPoint[];
   /** Lines of the logs that were heard at this visit, by run; all of a run's are with the run. */
   readonly liveEvents: Readonly<Record<string, readonly RunEvent[]>>;
   readonly trainError: PlainError | null;
@@ -54,7 +57,16 @@ export interface LiveRunSlice {
   readonly pageHidden: () => void;
 }
 
-const noRun = { latestStep: null, latestStrip: null, trainCommand: null, trainError: null, trainStatus: null } as const;
+const noPoints: readonly ValidationPoint[] = [];
+
+const noRun = {
+  latestStep: null,
+  latestStrip: null,
+  liveValidation: noPoints,
+  trainCommand: null,
+  trainError: null,
+  trainStatus: null,
+} as const;
 
 export function createLiveRunSlice(context: SliceContext): LiveRunSlice {
   const { client, set, get } = context;
@@ -78,6 +90,14 @@ export function createLiveRunSlice(context: SliceContext): LiveRunSlice {
     const changed = get().trainStatus?.phase !== status.phase;
     set({ trainStatus: status, liveRunId: status.runId });
     if (changed && status.phase === 'training') void get().runsRefreshed();
+  });
+  client.on('train.validation', ({ runId, ...point }) => {
+    set(({ liveValidation, runs }) => {
+      // A run that is gone on with has some already.
+      const known =
+        liveValidation.length > 0 ? liveValidation : (runs.find(({ id }) => id === runId)?.validation ?? []);
+      return { liveValidation: [...known.filter(({ globalStep }) => globalStep < point.globalStep), point] };
+    });
   });
   client.on('train.sample', (row) => {
     set((state) => ({
@@ -159,6 +179,7 @@ export function createLiveRunSlice(context: SliceContext): LiveRunSlice {
     watchedRun: null,
     liveRunId: null,
     liveLosses: { values: [] },
+    liveValidation: noPoints,
     liveEvents: {},
     queuedRuns: [],
     trainPressed: async () => {

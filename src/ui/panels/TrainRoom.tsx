@@ -114,6 +114,7 @@ function WatchNote() {
 
 function LiveChart() {
   const losses = useStudio((state) => state.liveLosses);
+  const validation = useStudio((state) => state.liveValidation);
   const maxTrainSteps = useStudio(
     (state) =>
       state.latestStep?.maxTrainSteps ??
@@ -121,7 +122,7 @@ function LiveChart() {
       state.runs.find(({ id }) => id === state.liveRunId)?.options.maxTrainSteps ??
       (Number(state.trainForm.maxTrainSteps) || 1),
   );
-  return <LossChart losses={losses} maxTrainSteps={maxTrainSteps} />;
+  return <LossChart losses={losses} validation={validation} maxTrainSteps={maxTrainSteps} />;
 }
 
 function LiveStrip() {
@@ -175,7 +176,11 @@ function LastRun({ runId }: { readonly runId: string }) {
           <RunActions runId={run.id} />
         </div>
       </section>
-      <LossChart losses={wrapped} maxTrainSteps={run.options.maxTrainSteps} />
+      <LossChart
+        losses={wrapped}
+        {...(run.validation ? { validation: run.validation } : {})}
+        maxTrainSteps={run.options.maxTrainSteps}
+      />
       <StoryGrid rows={rows ?? noRows} emptyText="No samples were drawn in this run." />
       <LiveLog runId={run.id} />
     </>

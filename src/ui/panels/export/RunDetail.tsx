@@ -37,7 +37,9 @@ export function RunDetail({ run, lora }: RunDetailProps) {
   const roomOpened = useStudio((state) => state.roomOpened);
   const stored = useWrapped(run.losses);
   const live = useStudio((state) => state.liveLosses);
+  const liveValidation = useStudio((state) => state.liveValidation);
   const losses = isLive ? live : stored;
+  const validation = isLive ? liveValidation : run.validation;
   const { options } = run;
   const record = useStudio((state) => state.recordsByRun[run.id]);
   const runRecordNeeded = useStudio((state) => state.runRecordNeeded);
@@ -99,9 +101,9 @@ export function RunDetail({ run, lora }: RunDetailProps) {
       <LossChart
         losses={losses}
         maxTrainSteps={options.maxTrainSteps}
-        {...(run.validation === undefined ? {} : { validation: run.validation })}
+        {...(validation === undefined ? {} : { validation })}
       />
-      {run.validation !== undefined && <ValidationNote points={run.validation} />}
+      {validation !== undefined && <ValidationNote points={validation} />}
       <StoryGrid rows={rows ?? noRows} emptyText="No samples were drawn in this run." />
       {summary !== null && summary.images.length > 0 && (
         <div className="run-columns">
