@@ -143,6 +143,8 @@ async function train(flags: TrainFlags): Promise<number> {
           `Step ${globalStep}/${maxTrainSteps}: loss ${loss.toFixed(4)}, ${msPerStep.toFixed(0)} ms/step, ${formatDuration(etaSeconds)} left`,
         );
       },
+      onValidation: ({ globalStep, loss }) =>
+        progress.say(`Step ${globalStep}: loss on held-out pictures ${loss.toFixed(4)}`),
       onSample: ({ globalStep, images: drawn }) => {
         const file = join(flags.samples ?? '.', `step-${String(globalStep).padStart(6, '0')}.png`);
         pending.push(writeFile(file, encodePng(imageGrid(drawn.map(({ image }) => image)))));

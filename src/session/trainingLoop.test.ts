@@ -386,3 +386,19 @@ describe('a branch', () => {
     });
   });
 });
+
+test('samples are drawn with the last step of every so manieth epoch', async () => {
+  // Two and a half steps are an epoch.
+  const { parts } = arithmetic({ ...options, maxTrainSteps: 12, sampleEvery: 0, sampleEveryEpochs: 2 });
+  const drawn: number[] = [];
+  const events = { onSample: ({ globalStep }: { readonly globalStep: number }) => void drawn.push(globalStep) };
+  await new TrainingLoop(parts, new TrainControl(), events).run(null);
+  expect(drawn).toEqual([0, 5, 10, 12]);
+});
+
+test('held-out images are measured before the first step, every so many steps, and after the last', async () => {
+  const measured: number[] = [];
+  const events = { onValidation: ({ globalStep }: { readonly globalStep: number }) => void measured.push(globalStep) };
+  await new TrainingLoop(arithmetic({ ...options, maxTrainSteps: 30 }).parts, new TrainControl(), events).run(null);
+  expect(measured).toEqual([0, 12, 24, 30]);
+});
