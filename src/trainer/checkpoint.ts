@@ -86,8 +86,7 @@ export async function decodeCheckpoint(name: string, bytes: Uint8Array<ArrayBuff
     await verify(name, bytes, file.metadata['checksum'] ?? '');
     const state = new Map<string, StateBuffer>();
     for (const tensor of file.names()) {
-      if (tensor.startsWith('state.'))
-        state.set(tensor.slice('state.'.length), (await read(file, tensor)) as StateBuffer);
+      if (tensor.startsWith('state.')) state.set(tensor.slice('state.'.length), await read(file, tensor));
     }
     const history = Object.fromEntries(
       await Promise.all(historyNames.map(async (part) => [part, await read(file, `history.${part}`)] as const)),
