@@ -38,6 +38,8 @@ test.beforeAll(async () => {
     zipSync({
       'set/3_tower/mirrored.jpg': new Uint8Array(another),
       'set/3_tower/again.jpg': new Uint8Array(zipped),
+      // The same words too: it would bring the folder's else.
+      'set/3_tower/again.txt': strToU8('a tower'),
       'set/__MACOSX/x': strToU8('litter'),
     }),
   );

@@ -1,5 +1,5 @@
 import { ArrowRight, FlaskConical, FolderOpen, ImagePlus, Trash2, TriangleAlert, Undo2, X } from 'lucide-react';
-import { useCallback, useEffect, useMemo, useState } from 'react';
+import { useCallback, useEffect, useId, useMemo, useState } from 'react';
 import { useDropzone } from 'react-dropzone';
 import { captionWithTrigger, tagsOf } from '../../core/captions.ts';
 import { formatEta, plural } from '../../store/format.ts';
@@ -151,16 +151,21 @@ function Transparency() {
   const count = useStudio((state) => state.images.filter(({ hasAlpha }) => hasAlpha).length);
   const background = useStudio((state) => state.background);
   const backgroundChosen = useStudio((state) => state.backgroundChosen);
+  const inputId = useId();
   if (count === 0) return null;
   return (
     <section className="group">
-      <label className="colour-row">
-        <span>
-          Transparent parts <Info term="transparency" label="transparency" />
-        </span>
+      <div className="colour-row">
+        <label htmlFor={inputId}>Transparent parts</label>
+        <Info term="transparency" label="transparency" />
         <span className="group-note">{plural(count, 'image')}</span>
-        <input type="color" value={background} onChange={(event) => backgroundChosen(event.target.value)} />
-      </label>
+        <input
+          id={inputId}
+          type="color"
+          value={background}
+          onChange={(event) => backgroundChosen(event.target.value)}
+        />
+      </div>
     </section>
   );
 }
