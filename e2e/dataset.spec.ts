@@ -122,6 +122,7 @@ test('images of mixed shapes: buckets, crop, mask, tags, and back', async ({ pag
   await surface.press('Shift+ArrowDown');
   await expect(painter).toContainText('What is tinted is not learned');
   await painter.getByRole('button', { name: 'Next image' }).click();
+  await expect(page.getByRole('dialog', { name: 'mirrored.jpg' })).toBeVisible();
   await page.keyboard.press('Escape');
   await expect(mask).toHaveAttribute('data-set', 'true');
   await expect(page.getByRole('checkbox', { name: /Use masks/ })).toBeChecked();
