@@ -26,8 +26,8 @@ function gpuProject({ name, icd, architectureOrDevice, shaderF16 }: Driver): Tes
         GPU_TEST_DEVICE: architectureOrDevice,
         GPU_TEST_SHADER_F16: String(shaderF16),
       },
-      testTimeout: 300_000,
-      hookTimeout: 120_000,
+      testTimeout: 900_000,
+      hookTimeout: 600_000,
     },
   };
 }

@@ -25,7 +25,7 @@ const folder = '.cache/test';
 rmSync(folder, { recursive: true, force: true });
 mkdirSync(folder, { recursive: true });
 
-const stageMinutes = 25;
+const stageMinutes = 40;
 /** @param {string} name @param {string[]} rest */
 const tool = (name, ...rest) => [join('node_modules', '.bin', name), ...rest];
 /** @param {string} path */
