@@ -12,7 +12,7 @@ export default defineConfig({
   workers: 1,
   fullyParallel: false,
   forbidOnly: true,
-  timeout: 10 * 60_000,
+  timeout: 20 * 60_000,
   expect: { timeout: 60_000 },
   reporter: [['list']],
   use: {
