@@ -7,14 +7,18 @@ const shared = {
   test: { server: { deps: { inline: [/@tensorflow/] } } },
 };
 
-/** The GPU tests on one software Vulkan driver. */
-function gpuProject({ name, icd, architectureOrDevice, shaderF16 }: Driver): TestProjectConfiguration {
+/** The GPU tests on one software Vulkan driver, less those that `exclude` names. */
+function gpuProject(
+  { name, icd, architectureOrDevice, shaderF16 }: Driver,
+  exclude: readonly string[] = [],
+): TestProjectConfiguration {
   return {
     ...shared,
     test: {
       ...shared.test,
       name: `gpu-${name}`,
       include: ['src/**/*.gpu.test.ts', 'tools/**/*.gpu.test.ts'],
+      exclude: ['**/node_modules/**', ...exclude],
       setupFiles: ['tools/test/webgpu.setup.ts'],
       // A process of its own for each file: the Vulkan loader reads the process' environment, once, and a device that is
       // lost in one file must not be lost in the next.
@@ -48,7 +52,8 @@ export default defineConfig({
         },
       },
       gpuProject(lavapipe),
-      gpuProject(swiftshader),
+      // Kernels, gradients, layers and one model of each kind. Whole sessions take it minutes; the journeys in Chromium run some on it.
+      gpuProject(swiftshader, ['src/cli/!(engine).gpu.test.ts']),
     ],
   },
 });

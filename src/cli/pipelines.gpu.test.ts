@@ -33,9 +33,6 @@ afterAll(() => {
   stopRuntime();
 });
 
-/** SwiftShader takes minutes for what lavapipe draws in seconds; one case of each kind is enough there. */
-const thorough = { skip: process.env['GPU_TEST_DRIVER'] === 'swiftshader' };
-
 const request: GenerationRequest = {
   prompt: 'a red house by the sea',
   negativePrompt: '',
@@ -67,66 +64,53 @@ function halves(width: number, height: number, left: readonly number[], right: r
 }
 
 describe('batches', () => {
-  test(
-    "pictures of a batch are those drawn alone, with A1111's seeds, for a scheduler that draws noise at every step",
-    thorough,
-    async () => {
-      const asked = { ...request, scheduler: 'euler_a', batchSize: 2, batchCount: 2 } as const;
-      const seen: number[] = [];
-      const together = await generator.draw(asked, { onPicture: ({ index }) => seen.push(index) });
-      expect(together.map(({ seed }) => seed)).toEqual([42, 43, 44, 45]);
-      expect(seen).toEqual([0, 1, 2, 3]);
-      const alone = only(await generator.draw({ ...asked, seed: 43, batchSize: 1, batchCount: 1 }));
-      expect(difference(together[1]!.image, alone)).toBeLessThanOrEqual(1);
-      expect(difference(together[0]!.image, alone)).toBeGreaterThan(3);
-      const last = only(await generator.draw({ ...asked, seed: 45, batchSize: 1, batchCount: 1 }));
-      expect(difference(together[3]!.image, last)).toBeLessThanOrEqual(1);
-    },
-  );
+  test("pictures of a batch are those drawn alone, with A1111's seeds, for a scheduler that draws noise at every step", async () => {
+    const asked = { ...request, scheduler: 'euler_a', batchSize: 2, batchCount: 2 } as const;
+    const seen: number[] = [];
+    const together = await generator.draw(asked, { onPicture: ({ index }) => seen.push(index) });
+    expect(together.map(({ seed }) => seed)).toEqual([42, 43, 44, 45]);
+    expect(seen).toEqual([0, 1, 2, 3]);
+    const alone = only(await generator.draw({ ...asked, seed: 43, batchSize: 1, batchCount: 1 }));
+    expect(difference(together[1]!.image, alone)).toBeLessThanOrEqual(1);
+    expect(difference(together[0]!.image, alone)).toBeGreaterThan(3);
+    const last = only(await generator.draw({ ...asked, seed: 45, batchSize: 1, batchCount: 1 }));
+    expect(difference(together[3]!.image, last)).toBeLessThanOrEqual(1);
+  });
 
-  test(
-    "diffusers' seeds: one generator a batch, so that the first picture is the single one and the second is none of A1111's",
-    thorough,
-    async () => {
-      const asked = { ...request, seedMode: 'diffusers', batchSize: 2 } as const;
-      const together = await generator.draw(asked);
-      expect(together.map(({ seed }) => seed)).toEqual([42, 42]);
-      const single = only(await generator.draw({ ...request }));
-      expect(difference(together[0]!.image, single)).toBeLessThanOrEqual(1);
-      const next = only(await generator.draw({ ...request, seed: 43 }));
-      expect(difference(together[1]!.image, next)).toBeGreaterThan(3);
-    },
-  );
+  test("diffusers' seeds: one generator a batch, so that the first picture is the single one and the second is none of A1111's", async () => {
+    const asked = { ...request, seedMode: 'diffusers', batchSize: 2 } as const;
+    const together = await generator.draw(asked);
+    expect(together.map(({ seed }) => seed)).toEqual([42, 42]);
+    const single = only(await generator.draw({ ...request }));
+    expect(difference(together[0]!.image, single)).toBeLessThanOrEqual(1);
+    const next = only(await generator.draw({ ...request, seed: 43 }));
+    expect(difference(together[1]!.image, next)).toBeGreaterThan(3);
+  });
 
-  test(
-    'rows that go through the UNet one by one give what they give together; a UNet that was lent is not freed',
-    thorough,
-    async () => {
-      const asked = { ...request, batchSize: 3 };
-      const together = await generator.draw(asked);
-      const unet = await model.loadUNet();
-      const rows: number[] = [];
-      const forward = unet.forward.bind(unet);
-      unet.forward = (sample, ...rest) => {
-        rows.push(sample.shape[0]);
-        return forward(sample, ...rest);
-      };
-      unet.maxRows = () => 4;
-      const borrowing = new ImageGenerator(model, { unet });
-      const parts = await borrowing.draw(asked);
-      borrowing.dispose();
-      // Three pictures, twice for the guidance, at each of two steps.
-      expect(rows).toEqual([4, 2, 4, 2]);
-      for (const [i, { image }] of parts.entries())
-        expect(difference(image, together[i]!.image)).toBeLessThanOrEqual(1);
-      const sample = tensor(new Float32Array(8 * 8 * 4), [1, 8, 8, 4]);
-      const context = tensor(new Float32Array(77 * model.textConfig.hiddenSize), [1, 77, model.textConfig.hiddenSize]);
-      const out = forward(sample, [1], context);
-      expect((await readTensor(out)).every(Number.isFinite)).toBe(true);
-      for (const t of [out, sample, context]) t.dispose();
-      unet.dispose();
-    },
-  );
+  test('rows that go through the UNet one by one give what they give together; a UNet that was lent is not freed', async () => {
+    const asked = { ...request, batchSize: 3 };
+    const together = await generator.draw(asked);
+    const unet = await model.loadUNet();
+    const rows: number[] = [];
+    const forward = unet.forward.bind(unet);
+    unet.forward = (sample, ...rest) => {
+      rows.push(sample.shape[0]);
+      return forward(sample, ...rest);
+    };
+    unet.maxRows = () => 4;
+    const borrowing = new ImageGenerator(model, { unet });
+    const parts = await borrowing.draw(asked);
+    borrowing.dispose();
+    // Three pictures, twice for the guidance, at each of two steps.
+    expect(rows).toEqual([4, 2, 4, 2]);
+    for (const [i, { image }] of parts.entries()) expect(difference(image, together[i]!.image)).toBeLessThanOrEqual(1);
+    const sample = tensor(new Float32Array(8 * 8 * 4), [1, 8, 8, 4]);
+    const context = tensor(new Float32Array(77 * model.textConfig.hiddenSize), [1, 77, model.textConfig.hiddenSize]);
+    const out = forward(sample, [1], context);
+    expect((await readTensor(out)).every(Number.isFinite)).toBe(true);
+    for (const t of [out, sample, context]) t.dispose();
+    unet.dispose();
+  });
 
   test('an interrupted batch gives its partial pictures and those before; nothing after it is drawn', async () => {
     let calls = 0;
@@ -138,7 +122,7 @@ describe('batches', () => {
     expect(calls).toBe(3);
   });
 
-  test('progress rises to the whole; a preview can be had of every step', thorough, async () => {
+  test('progress rises to the whole; a preview can be had of every step', async () => {
     const fractions: number[] = [];
     await generator.draw(
       { ...request, batchCount: 2, hires: { scale: 1.25, steps: 0, strength: 0.5, upscaler: 'latent' } },
@@ -192,7 +176,7 @@ describe('keys and values of the cross attention', () => {
 describe('image to image', () => {
   const init = { image: halves(80, 64, [200, 30, 30], [20, 40, 200]), strength: 0.5 };
 
-  test('strength says how many steps are done again; 0 gives the picture as the VAE knows it', thorough, async () => {
+  test('strength says how many steps are done again; 0 gives the picture as the VAE knows it', async () => {
     const calls: number[] = [];
     const onStep = ({ call, calls: all }: { call: number; calls: number }): void => void calls.push(call, all);
     const some = only(await generator.draw({ ...request, numInferenceSteps: 4, init }, { onStep }));
@@ -233,7 +217,6 @@ describe('image to image', () => {
 describe('hires fix', () => {
   test.each(['latent', 'lanczos'] as const)(
     'by %s ends at its size and at other contents than the first picture',
-    thorough,
     async (upscaler) => {
       const stages: string[] = [];
       const hires = { scale: 1.3, steps: 4, strength: 0.5, upscaler };
