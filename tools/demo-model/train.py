@@ -1,18 +1,16 @@
 """Trains the demo model on the drawings that drawings.mjs has made. See README.md beside this file.
 
     python3 train.py vae  --data DIR --out DIR --minutes 15
-    python3 train.py unet --data DIR --out DIR --minutes 90
+    python3 train.py text --data DIR --out DIR --tokenizer DIR --minutes 20
+    python3 train.py unet --data DIR --out DIR --tokenizer DIR --minutes 90
 
-Both stages run for the minutes given (the learning rate falls with the share of them that is used up, so a slower machine
-gets fewer steps, not a half-finished schedule) and write their weights, every few minutes too, as OUT/vae.pt and
-OUT/unet.pt; `export.py` makes the diffusers folder of them.
+All stages run for the minutes given (the learning rate falls with the share of them that is used up, so a slower machine
+gets fewer steps, not a half-finished schedule) and write their weights, every few minutes too, as OUT/vae.pt,
+OUT/text.pt and OUT/unet.pt; `export.py` makes the diffusers folder of them.
 """
 import argparse
-import json
-import math
 import multiprocessing
 import random
-import time
 from pathlib import Path
 
 import numpy as np
@@ -20,23 +18,11 @@ import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 
+from common import Clock, Ema, cache_latents, caption, count, fidelity, load_drawings, on_background, parameters_of
 from model import SCHEDULE, AutoencoderKL, ClipText, UNet, alphas_cumprod
 from muon import MuonAdamW, share
+from read import train_text
 from tokenizer import Tokenizer
-
-
-def load_drawings(folder):
-    """Names, and RGBA in 0..1 as [n, 4, side, side]."""
-    meta = json.loads((folder / "drawings.json").read_text())
-    side, names = meta["side"], meta["names"]
-    data = np.fromfile(folder / "drawings.rgba", np.uint8).reshape(len(names), side, side, 4)
-    return names, torch.from_numpy(data).permute(0, 3, 1, 2).float() / 255
-
-
-def on_background(rgba, colour):
-    """RGB in [-1, 1] over a colour [n, 3] in 0..1."""
-    rgb, alpha = rgba[:, :3], rgba[:, 3:]
-    return (rgb * alpha + colour[:, :, None, None] * (1 - alpha)) * 2 - 1
 
 
 def vae_batch(rgba, size):
@@ -73,51 +59,6 @@ def vae_batch(rgba, size):
                 F.avg_pool2d(image[i : i + 1], blocks), scale_factor=float(blocks), mode="nearest"
             )[0]
     return image
-
-
-class Clock:
-    """The share of the minutes that is used up, and a report now and then."""
-
-    def __init__(self, minutes):
-        self.start, self.seconds, self.said, self.saved = time.time(), minutes * 60, 0.0, time.time()
-
-    def share(self):
-        return (time.time() - self.start) / self.seconds
-
-    def rate(self, peak, warmup=0.01):
-        """Warm-up, then half a cosine down to zero."""
-        s = self.share()
-        return peak * min(1, s / warmup) * (0.5 + 0.5 * math.cos(math.pi * min(1, s)))
-
-    def every(self, seconds):
-        if time.time() - self.said < seconds:
-            return False
-        self.said = time.time()
-        return True
-
-    def time_to_save(self, minutes):
-        if time.time() - self.saved < minutes * 60:
-            return False
-        self.saved = time.time()
-        return True
-
-
-class Ema:
-    """A moving average of the weights, which samples better than the weights themselves (Karras et al. 2023)."""
-
-    def __init__(self, modules, decay):
-        self.parameters = [p for m in modules for p in m.parameters()]
-        self.average = [p.detach().clone() for p in self.parameters]
-        self.decay, self.steps = decay, 0
-
-    def update(self):
-        self.steps += 1
-        torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - min(self.decay, self.steps / (self.steps + 10)))
-
-    def swap(self):
-        """Puts the average into the modules, or takes it out again."""
-        for p, a in zip(self.parameters, self.average):
-            p.data, a.data = a.data, p.data
 
 
 def psnr(vae, images):
@@ -162,26 +103,6 @@ def train_vae(args):
     print(f"vae done: {step} steps, psnr {psnr(vae, white):.2f} dB")
 
 
-WORDINGS = [
-    "{}", "{}", "{}", "{}", "{}", "{}",
-    "an emoji of {a}", "{a}", "{a} on white", "emoji of {}", "a drawing of {a}", "{} emoji", "a picture of {a}",
-]  # fmt: skip
-
-
-def caption(name):
-    """A name as people prompt it."""
-    article = "an" if name[0] in "aeiou" else "a"
-    return random.choice(WORDINGS).format(name, a=f"{article} {name}")
-
-
-@torch.no_grad()
-def cache_latents(vae, images):
-    """Means of the latents, and the factor that gives them unit variance."""
-    vae.eval()
-    latents = torch.cat([vae.encode(chunk)[0] for chunk in images.split(64)])
-    return latents, float(1 / latents.std())
-
-
 @torch.no_grad()
 def sample(unet, text, tokenizer, prompts, guidance=3.0, steps=20, seed=0):
     """DDIM (Song et al. 2021) with leading timesteps; scaled latents."""
@@ -197,16 +118,6 @@ def sample(unet, text, tokenizer, prompts, guidance=3.0, steps=20, seed=0):
         a, b = acp[t], acp[t - stride] if t >= stride else acp[0]
         x = b.sqrt() * (x - (1 - a).sqrt() * eps) / a.sqrt() + (1 - b).sqrt() * eps
     return x
-
-
-def fidelity(decoded, indices, names, drawings):
-    """How many pictures lie nearest (MSE after 2x downsampling) to a drawing of the same name, or of the same last word."""
-    small = lambda x: F.avg_pool2d(x, 2).flatten(1)
-    nearest = torch.cdist(small(decoded), small(drawings)).argmin(1)
-    noun = lambda name: name.split()[-1]
-    same = sum(int(j == i) for i, j in zip(indices, nearest.tolist()))
-    noun_too = sum(int(noun(names[j]) == noun(names[i])) for i, j in zip(indices, nearest.tolist()))
-    return same / len(indices), noun_too / len(indices)
 
 
 def timesteps(size):
@@ -236,10 +147,16 @@ def train_unet(args, rank=0):
     say = print if rank == 0 else lambda *_, **__: None
     say(f"unet {count(unet)} text {count(text)} vae {count(vae)} parameters, scaling factor {scaling:.5f}", flush=True)
     modules, seen, step, before = [unet, text], 0, 0, 0
+    if args.text:
+        # It knows the names already, and random cross-attention would only spoil it: it stays as it is.
+        text.load_state_dict(torch.load(args.text))
+        text.requires_grad_(False)
+        modules = [unet]
     if args.resume:
         start = torch.load(args.resume)
         unet.load_state_dict(start["unet"])
-        text.load_state_dict(start["text"])
+        if not args.text:
+            text.load_state_dict(start["text"])
         seen, step, before, scaling = start["images"], start["steps"], start.get("minutes", 0), start["scaling"]
     latents = latents * scaling
     unet = unet.to(memory_format=torch.channels_last)
@@ -317,10 +234,6 @@ def train_unet(args, rank=0):
     say(f"unet done: {step} steps")
 
 
-def parameters_of(modules):
-    return [p for m in modules for p in m.parameters()]
-
-
 def train_unet_on_ranks(args):
     if args.ranks == 1:
         return train_unet(args)
@@ -340,16 +253,12 @@ def grid(pictures, path):
     Image.fromarray(array).save(path)
 
 
-def count(module):
-    return sum(p.numel() for p in module.parameters())
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("stage", choices=["vae", "unet"])
+    parser.add_argument("stage", choices=["vae", "text", "unet"])
     parser.add_argument("--data", type=Path, required=True, help="what drawings.mjs wrote")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--tokenizer", type=Path, help="vocab.json and merges.txt of the demo model (unet only)")
+    parser.add_argument("--tokenizer", type=Path, help="vocab.json and merges.txt of the demo model (text, unet)")
     parser.add_argument("--minutes", type=float, required=True)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--lr", type=float, default=1e-3, help="of AdamW: embeddings, biases, norms, outermost layers (unet only)")
@@ -359,6 +268,7 @@ if __name__ == "__main__":
     parser.add_argument("--ranks", type=int, default=1, help="processes of one thread each (unet only)")
     parser.add_argument("--kl", type=float, default=1e-5)
     parser.add_argument("--resume", type=Path, help="a unet.pt to go on from (unet only)")
+    parser.add_argument("--text", type=Path, help="a text.pt: the text encoder is not trained with the UNet (unet only)")
     parser.add_argument("--report", type=float, default=8, help="minutes between saved weights and samples")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
@@ -366,4 +276,4 @@ if __name__ == "__main__":
     torch.manual_seed(args.seed)
     random.seed(args.seed)
     args.out.mkdir(parents=True, exist_ok=True)
-    dict(vae=train_vae, unet=train_unet_on_ranks)[args.stage](args)
+    dict(vae=train_vae, text=train_text, unet=train_unet_on_ranks)[args.stage](args)
