@@ -19,6 +19,7 @@ import {
   tidy,
 } from '@tensorflow/tfjs-core';
 import { invariant } from '../core/invariant.ts';
+import { leastSquare } from '../formats/lora/products.ts';
 import type { Delta, Product, WeightChange } from '../formats/lora/types.ts';
 import { splitWeights, unpackWeights, type Tensor, type WeightLayout } from '../gpu/ops.ts';
 import { Conv2d } from '../nn/conv2d.ts';
@@ -76,7 +77,7 @@ function addChange(total: Tensor, { change, weight }: WeightedChange, base: Tens
     columns / inFeatures,
   ]);
   const perOutput = magnitude.axis === 'output';
-  const norm = sqrt(sum(square(whole), perOutput ? [1, 2] : [0, 2], true));
+  const norm = sqrt(add(sum(square(whole), perOutput ? [1, 2] : [0, 2], true), leastSquare));
   const wanted = tensor(magnitude.values, perOutput ? [rows, 1, 1] : [1, inFeatures, 1]);
   const brought = reshape(mul(whole, div(mul(wanted, weight), norm)), [rows, columns]);
   return add(total, sub(brought, mul(base, weight)));

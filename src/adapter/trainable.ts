@@ -63,6 +63,8 @@ export type NewAdapterOptions = Pick<TrainOptions, 'rank' | 'alpha' | 'seed'> &
 export interface ParameterGroup {
   readonly multiplier: number;
   readonly parameters: readonly Tensor[];
+  /** How many modules' matrices lie one below the other in each: three where q, k and v are packed. */
+  readonly stacked: readonly number[];
 }
 
 /** One layer with its branch. All modules of a layer have its rank and alpha. */
@@ -131,11 +133,15 @@ export class TrainableAdapter {
 
   /** The same in the same order, cut where the learning rate changes. */
   parameterGroups(): ParameterGroup[] {
-    const groups: { multiplier: number; parameters: Tensor[] }[] = [];
-    for (const { layer, multiplier } of this.trained) {
+    const groups: { multiplier: number; parameters: Tensor[]; stacked: number[] }[] = [];
+    for (const { layer, multiplier, sizes } of this.trained) {
+      const parameters = trainableTensors([layer]);
+      const stacked = parameters.map(() => sizes.modules.length);
       const last = groups.at(-1);
-      if (last?.multiplier === multiplier) last.parameters.push(...trainableTensors([layer]));
-      else groups.push({ multiplier, parameters: trainableTensors([layer]) });
+      if (last?.multiplier === multiplier) {
+        last.parameters.push(...parameters);
+        last.stacked.push(...stacked);
+      } else groups.push({ multiplier, parameters, stacked });
     }
     return groups;
   }

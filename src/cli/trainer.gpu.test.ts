@@ -124,11 +124,13 @@ test('two accumulated batches equal one of both', async () => {
 
 test('the average follows the weights, and only f sees it', async () => {
   const setup = setUp({ emaDecay: 0.5 });
-  const initial = await values(setup);
   await run(setup, 0, 1);
+  const first = await values(setup);
+  expectClose(await setup.trainer.withAverage(() => values(setup)), first, 1e-6);
+  await run(setup, 1, 2);
   const trained = await values(setup);
-  // The first step's decay is 1 / 10.
-  const expected = trained.map((value, i) => 0.1 * initial[i]! + 0.9 * value);
+  // The first step begins the average, the second's decay is 2 / 11.
+  const expected = trained.map((value, i) => (2 * first[i]! + 9 * value) / 11);
   expectClose(await setup.trainer.withAverage(() => values(setup)), expected, 1e-6);
   expect(await values(setup)).toEqual(trained);
   tearDown(setup);

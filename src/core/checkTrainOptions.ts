@@ -28,6 +28,9 @@ export function largestResolution(imageSize: number): number {
   return Math.floor(imageSize * 1.5);
 }
 
+/** Timesteps of a validation: an image goes through the UNet at all of them at once. */
+const mostTimesteps = 32;
+
 /** Every problem, in the options' order; none if they can be trained. */
 export function checkTrainOptions(options: TrainOptions, context: TrainOptionContext = {}): TrainOptionProblem[] {
   const problems: TrainOptionProblem[] = [];
@@ -69,8 +72,12 @@ function listProblems({ blockLearningRates, validation, samplePrompts }: TrainOp
     }
   }
   const { timesteps } = validation;
-  if (timesteps.length === 0 || !timesteps.every((t) => Number.isInteger(t) && t >= 0 && t < 1000)) {
-    const rule = 'they must be one or more whole numbers from 0 to 999';
+  if (
+    timesteps.length === 0 ||
+    timesteps.length > mostTimesteps ||
+    !timesteps.every((t) => Number.isInteger(t) && t >= 0 && t < 1000)
+  ) {
+    const rule = `they must be 1 to ${mostTimesteps} whole numbers from 0 to 999`;
     problems.push({
       ...problem('validation.timesteps', 'Validation timesteps', timesteps, rule),
       message: `Validation timesteps are ${JSON.stringify(timesteps)}, but ${rule}.`,
@@ -104,6 +111,11 @@ function jointProblems(options: TrainOptions, context: TrainOptionContext): Trai
   }
   if (optimizer.name !== 'prodigy' && options.learningRate > 0.1) {
     add('learningRate', 'above 0.1 only Prodigy, which multiplies a rate of its own, learns', 'Try 1e-4.');
+  }
+  const textRate = textEncoder.learningRate;
+  if (optimizer.name === 'prodigy' && textEncoder.train && textRate > 0 && textRate < options.learningRate / 100) {
+    const rule = `with Prodigy it multiplies the rate that is found, as the learning rate ${options.learningRate} does`;
+    add('textEncoder.learningRate', rule, `Choose ${options.learningRate}, or half of it.`);
   }
   if (
     lrScheduler.name !== 'constant' &&

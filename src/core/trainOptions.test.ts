@@ -106,7 +106,7 @@ describe('checkTrainOptions', () => {
     [
       { validation: { ...defaultTrainOptions.validation, timesteps: [1000] } },
       {},
-      'Validation timesteps are [1000], but they must be one or more whole numbers from 0 to 999.',
+      'Validation timesteps are [1000], but they must be 1 to 32 whole numbers from 0 to 999.',
     ],
     [
       { samplePrompts: [{ prompt: '', seed: 1, guidanceScale: -2 }] },
@@ -122,6 +122,15 @@ describe('checkTrainOptions', () => {
       { learningRate: 1 },
       {},
       'Learning rate is 1, but above 0.1 only Prodigy, which multiplies a rate of its own, learns.',
+    ],
+    [
+      {
+        learningRate: 1,
+        optimizer: defaultOptimizer('prodigy'),
+        textEncoder: { train: true, learningRate: 5e-5 },
+      },
+      {},
+      'Text encoder learning rate is 0.00005, but with Prodigy it multiplies the rate that is found, as the learning rate 1 does.',
     ],
     [
       { lrScheduler: { ...defaultTrainOptions.lrScheduler, name: 'cosine', warmupSteps: 600 } },

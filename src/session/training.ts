@@ -170,63 +170,70 @@ async function train(request: TrainingRequest, control: TrainControl, events: Tr
   const { options, imageIds, embeddings, preview } = prepared;
 
   events.onStatus?.('preparing', 'Loading the UNet', 0);
-  const unet = await model.loadUNet(
-    (done) => events.onStatus?.('preparing', 'Loading the UNet', done),
-    options.weightsPrecision,
-  );
-  const textEncoder = options.textEncoder.train ? await loadTrainedTextEncoder(model, events) : null;
-  const adapter = TrainableAdapter.create(
-    layersToTrain({ unet: unet.adaptableLayers, textEncoder: textEncoder?.layersInUse(options) ?? [] }, options),
-    options,
-  );
-  const trained = { unet, adapter, ...(textEncoder ? { textEncoder } : {}) };
-  const trainer = new LoraTrainer(trained, adapter.parameterGroups(), options);
-  const settings = diffusionSettings(options, noiseConfigOf(options, model.schedulerConfig));
-  const strips = new StripPainter(model, preview);
-  const stepParts = {
-    model,
-    prepared,
-    settings,
-    trainer,
-    strips,
-    captionsReady: (batch: number) => captionsReady(prepared, batch, progress),
+  /** What is to be freed, the last first: also where loading or making the next fails. */
+  const held: { dispose(): void }[] = [];
+  const hold = <T extends { dispose(): void }>(one: T): T => {
+    held.push(one);
+    return one;
   };
-  const heldOut = prepareValidation(prepared, settings, model.vaeConfig.scalingFactor);
-  const modules = (): Promise<LoraModule[]> => trainer.withAverage(() => adapter.toModules());
-  const loop = new TrainingLoop(
-    {
-      options,
-      imageIds,
-      live: { unet, adapter, modules },
-      counters: runtime().counters,
-      step: (globalStep, learningRateFactor) => trainStep(stepParts, globalStep, learningRateFactor),
-      readState: () => trainer.readState(),
-      restoreState: (state) => trainer.restoreState(state),
-      sample: (onProgress) =>
-        trainer.withAverage(async () => {
-          const present = textEncoder
-            ? await encodePrompts(textEncoder, model.tokenizer, sampleTexts(options), {
-                clipSkip: options.clipSkip,
-                signal,
-              })
-            : embeddings;
-          return drawSamples(model, unet, present, options, { signal, onProgress });
-        }),
-      validate:
-        heldOut && (() => trainer.withAverage(() => validate(heldOut, (batch) => trainer.validationLoss(batch)))),
-      epochsAfter: (steps) => (steps * options.gradientAccumulationSteps) / batchesPerEpoch(prepared.plan),
-    },
-    control,
-    events,
-  );
   try {
+    const unet = hold(
+      await model.loadUNet(
+        (done) => events.onStatus?.('preparing', 'Loading the UNet', done),
+        options.weightsPrecision,
+      ),
+    );
+    const textEncoder = options.textEncoder.train ? hold(await loadTrainedTextEncoder(model, events)) : null;
+    signal.throwIfAborted();
+    const adapter = hold(
+      TrainableAdapter.create(
+        layersToTrain({ unet: unet.adaptableLayers, textEncoder: textEncoder?.layersInUse(options) ?? [] }, options),
+        options,
+      ),
+    );
+    const trained = { unet, adapter, ...(textEncoder ? { textEncoder } : {}) };
+    const trainer = hold(new LoraTrainer(trained, adapter.parameterGroups(), options));
+    const settings = diffusionSettings(options, noiseConfigOf(options, model.schedulerConfig));
+    const strips = hold(new StripPainter(model, preview));
+    const stepParts = {
+      model,
+      prepared,
+      settings,
+      trainer,
+      strips,
+      captionsReady: (batch: number) => captionsReady(prepared, batch, progress),
+    };
+    const heldOut = prepareValidation(prepared, settings, model.vaeConfig.scalingFactor);
+    const modules = (): Promise<LoraModule[]> => trainer.withAverage(() => adapter.toModules());
+    const loop = new TrainingLoop(
+      {
+        options,
+        imageIds,
+        live: { unet, adapter, modules },
+        counters: runtime().counters,
+        step: (globalStep, learningRateFactor) => trainStep(stepParts, globalStep, learningRateFactor),
+        readState: () => trainer.readState(),
+        restoreState: (state) => trainer.restoreState(state),
+        sample: (onProgress) =>
+          trainer.withAverage(async () => {
+            const present = textEncoder
+              ? await encodePrompts(textEncoder, model.tokenizer, sampleTexts(options), {
+                  clipSkip: options.clipSkip,
+                  signal,
+                })
+              : embeddings;
+            return drawSamples(model, unet, present, options, { signal, onProgress });
+          }),
+        validate:
+          heldOut && (() => trainer.withAverage(() => validate(heldOut, (batch) => trainer.validationLoss(batch)))),
+        epochsAfter: (steps) => (steps * options.gradientAccumulationSteps) / batchesPerEpoch(prepared.plan),
+      },
+      control,
+      events,
+    );
     return await loop.run(request.resumeFrom ?? null);
   } finally {
-    strips.dispose();
-    trainer.dispose();
-    adapter.dispose();
-    textEncoder?.dispose();
-    unet.dispose();
+    for (const one of held.toReversed()) one.dispose();
     trimMemory();
   }
 }

@@ -255,6 +255,18 @@ describe('numbers that overflow', () => {
     expect(await runs.adapter(keeper.run.id)).toBeInstanceOf(Uint8Array);
   });
 
+  test('that the very last update brings in send it back too', async () => {
+    const { parts, values } = arithmetic(own);
+    const step: typeof parts.step = async (globalStep, factor) => {
+      const done = await parts.step(globalStep, factor);
+      if (globalStep === 59 && factor === 1) values.fill(Infinity);
+      return done;
+    };
+    const result = await new TrainingLoop({ ...parts, step }, new TrainControl(), {}).run(null);
+    expect(result).toMatchObject({ globalStep: 60, stopped: false });
+    expect(values.every(Number.isFinite)).toBe(true);
+  });
+
   test('without a store, the last good state is remembered', async () => {
     const { parts } = arithmetic(own, (step, factor) => step === 13 && factor === 1);
     const { globalStep } = await new TrainingLoop(parts, new TrainControl(), {}).run(null);

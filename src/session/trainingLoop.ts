@@ -202,9 +202,12 @@ export class TrainingLoop {
   }
 
   private checkpointIsDue(): boolean {
-    const onGrid = this.globalStep % checkpointGrid(this.parts.options.checkpoints) === 0;
+    const { checkpoints, maxTrainSteps } = this.parts.options;
+    const onGrid = this.globalStep % checkpointGrid(checkpoints) === 0;
     const asked = this.control.takeCheckpointRequest();
-    return onGrid || asked || performance.now() - this.writtenAt > checkpointEveryMs;
+    // The last one within the loop, which goes on if there are overflowed numbers in it.
+    const isLast = this.globalStep === maxTrainSteps;
+    return onGrid || asked || isLast || performance.now() - this.writtenAt > checkpointEveryMs;
   }
 
   /** Hands the state to be stored; false, and nothing is stored, if there are overflowed numbers in it. */

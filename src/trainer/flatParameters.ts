@@ -3,61 +3,39 @@
  * truth; the parameters in the model are copies, written after every step. Copies cost no dispatch.
  */
 import { defined, invariant } from '../core/invariant.ts';
-import {
-  add,
-  clearValues,
-  copyValues,
-  pageBlock,
-  tensor,
-  type PageMatrix,
-  type ParameterPage,
-  type Tensor,
-} from '../gpu/ops.ts';
-
-/** A page of the largest state (4 floats a value) stays within 64 MiB, which every device can bind. */
-const pageSize = 2 ** 22;
-
-interface Slot {
-  readonly parameter: Tensor;
-  readonly page: number;
-  readonly offset: number;
-}
+import { add, clearValues, copyValues, tensor, type PageMatrix, type ParameterPage, type Tensor } from '../gpu/ops.ts';
+import { layOutPages, type Slot } from './pageLayout.ts';
 
 export class FlatParameters {
   private readonly mutablePages: readonly { values: Tensor; gradients: Tensor; factors: Tensor }[];
-  /** The parameters as matrices, by page: for optimizers that know rows and columns. Vectors have one column. */
+  /** What lies in each page, as matrices: for optimizers that know rows and columns. */
   readonly matrices: readonly (readonly PageMatrix[])[];
   /** Where a batch's gradients lie before they are added; made when they first have to be. */
   private scratch: readonly Tensor[] | null = null;
   private readonly slots: readonly Slot[];
 
-  /** `factors`: of the learning rate, one a parameter. The parameters stay their owner's. */
-  constructor(parameters: readonly Tensor[], factors: readonly number[]) {
-    invariant(parameters.length === factors.length, 'FlatParameters: one factor a parameter');
-    const sizes: number[] = [0];
-    const pageFactors: number[][] = [[]];
-    const matrices: PageMatrix[][] = [[]];
-    this.slots = parameters.map((parameter, i) => {
-      const blocks = Math.ceil(parameter.size / pageBlock);
-      const factor = factors[i]!;
-      if (sizes.at(-1)! > 0 && sizes.at(-1)! + blocks * pageBlock > pageSize) {
-        sizes.push(0);
-        pageFactors.push([]);
-        matrices.push([]);
-      }
-      const page = sizes.length - 1;
-      const offset = sizes[page]!;
-      const columns = parameter.rank > 1 ? parameter.shape.at(-1)! : 1;
-      matrices[page]!.push({ offset, rows: parameter.size / columns, columns, factor });
-      for (let block = 0; block < blocks; block++) pageFactors[page]!.push(factor);
-      sizes[page]! += blocks * pageBlock;
-      return { parameter, page, offset };
-    });
-    this.matrices = matrices;
-    this.mutablePages = sizes.map((size, page) => ({
+  /**
+   * `factors`: of the learning rate, one a parameter; `parts`: matrices to keep apart in each, 1 unless it says otherwise. The
+   * parameters stay their owner's.
+   */
+  constructor(
+    private readonly parameters: readonly Tensor[],
+    factors: readonly number[],
+    parts: readonly number[] = parameters.map(() => 1),
+  ) {
+    invariant(
+      parameters.length === factors.length && parameters.length === parts.length,
+      'FlatParameters: one factor a parameter',
+    );
+    const { slots, pages } = layOutPages(
+      parameters.map(({ shape }, i) => ({ shape, factor: factors[i]!, parts: parts[i]! })),
+    );
+    this.slots = slots;
+    this.matrices = pages.map(({ matrices }) => matrices);
+    this.mutablePages = pages.map(({ size, factors: ofBlocks }) => ({
       values: tensor(new Float32Array(size), [size]),
       gradients: tensor(new Float32Array(size), [size]),
-      factors: tensor(Float32Array.from(pageFactors[page]!), [pageFactors[page]!.length]),
+      factors: tensor(Float32Array.from(ofBlocks), [ofBlocks.length]),
     }));
     this.pull();
   }
@@ -68,15 +46,15 @@ export class FlatParameters {
 
   /** Takes over the parameters' values from the model, e.g. after they were restored there. */
   pull(): void {
-    for (const { parameter, page, offset } of this.slots) {
-      copyValues(parameter, this.pages[page]!.values, { to: offset, count: parameter.size });
+    for (const { parameter, from, count, page, offset: to } of this.slots) {
+      copyValues(defined(this.parameters[parameter]), this.pages[page]!.values, { from, to, count });
     }
   }
 
   /** Writes values that lie like the pages' into the model. */
   push(values: readonly Tensor[] = this.pages.map((page) => page.values)): void {
-    for (const { parameter, page, offset } of this.slots) {
-      copyValues(defined(values[page]), parameter, { from: offset, count: parameter.size });
+    for (const { parameter, from: to, count, page, offset: from } of this.slots) {
+      copyValues(defined(values[page]), defined(this.parameters[parameter]), { from, to, count });
     }
   }
 
@@ -94,11 +72,11 @@ export class FlatParameters {
     if (accumulate)
       this.scratch ??= this.pages.map(({ values }) => tensor(new Float32Array(values.size), [values.size]));
     const targets = (accumulate ? this.scratch : null) ?? this.pages.map((page) => page.gradients);
-    this.slots.forEach(({ parameter: { size: count }, page, offset: to }, i) => {
-      const gradient = gradients[i];
-      if (gradient) copyValues(gradient, targets[page]!, { to, count });
+    for (const { parameter, from, count, page, offset: to } of this.slots) {
+      const gradient = gradients[parameter];
+      if (gradient) copyValues(gradient, targets[page]!, { from, to, count });
       else clearValues(targets[page]!, { to, count });
-    });
+    }
     if (!accumulate) return;
     this.mutablePages.forEach((page, i) => {
       const before = page.gradients;

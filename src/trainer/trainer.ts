@@ -73,6 +73,8 @@ export class LoraTrainer {
     this.flat = new FlatParameters(
       this.parameters,
       groups.flatMap(({ parameters, multiplier }) => parameters.map(() => multiplier)),
+      // Of all optimizers Adafactor alone knows rows and columns: to it, packed q, k and v are three matrices.
+      optimizer.name === 'adafactor' ? groups.flatMap(({ stacked }) => stacked) : undefined,
     );
     this.optimizer = Optimizer.create(this.flat, optimizer);
     this.average = emaDecay === null ? [] : this.flat.copyOfValues();
@@ -187,10 +189,9 @@ export class LoraTrainer {
     ];
   }
 
-  /** Rising towards the decay that was asked for, as in diffusers' EMAModel: a young average follows. */
+  /** Of the step that comes after those that were applied. */
   private decay(): number {
-    const { steps } = this.optimizer;
-    return Math.min(this.options.emaDecay ?? 0, (1 + steps) / (10 + steps));
+    return averageDecay(this.options.emaDecay ?? 0, this.optimizer.steps);
   }
 
   /** What the segments read. `tokens`: the embedded captions, where the text encoder is trained. */
@@ -207,6 +208,11 @@ export class LoraTrainer {
     if (this.options.maskedLoss) inputs.set('mask', tensor(mask ?? new Float32Array(n * h * w).fill(1), [n, h, w]));
     return inputs;
   }
+}
+
+/** Rising towards the decay that was asked for, as in diffusers' EMAModel: the first step's weights are the average, a young one follows. */
+function averageDecay(asked: number, stepsBefore: number): number {
+  return stepsBefore === 0 ? 0 : Math.min(asked, (1 + stepsBefore) / (10 + stepsBefore));
 }
 
 function embed(textEncoder: ClipTextEncoder, batches: readonly NoisyBatch[]): Promise<Tensor[]> {

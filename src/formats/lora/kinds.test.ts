@@ -214,6 +214,14 @@ describe('kinds of adapters', () => {
       expectClose(denseChange(change, base), expected, 1e-6);
   });
 
+  it('DoRA: a row of zeros stays one', async () => {
+    const down = new Made(`${conv}.lora_down.weight`, [2, 6, 3, 3]);
+    const up = { ...new Made(`${conv}.lora_up.weight`, [8, 2, 1, 1]).tensor, data: new Float32Array(16) };
+    const scale = new Made(`${conv}.dora_scale`, [8, 1, 1, 1]);
+    for (const change of await changes([down.tensor, up, scale.tensor]))
+      expect(denseChange(change, new Float32Array(8 * 54)).every((value) => value === 0)).toBe(true);
+  });
+
   it('DoRA as PEFT names it: a vector, one an output, even where the layer is square', async () => {
     const path = 'base_model.model.mid_block.attentions.0.proj_in';
     const tensors = [

@@ -98,6 +98,9 @@ export function asLowRank(change: WeightChange): LoraModule | null {
   return { ...layer, down: b, up: a, rank, alpha: scale * rank, ...(magnitude ? { magnitude: magnitude.values } : {}) };
 }
 
+/** What DoRA's square of a norm counts at least, as in gpu/kernels/dora.ts: a row of zeros stays one. */
+export const leastSquare = 2 ** -100;
+
 /**
  * What `change` adds at weight 1 to the weight `base` [out, in * taps] of its layer: scale * delta, or with DoRA
  * magnitude * D / |D| - W with D = W + scale * delta. `base` is needed for DoRA only.
@@ -115,6 +118,6 @@ export function denseChange(change: WeightChange, base?: Float32Array): Float32A
   added.forEach((value, i) => (squares[indexOf(i)]! += (value + base[i]!) ** 2));
   return added.map((value, i) => {
     const row = indexOf(i);
-    return ((value + base[i]!) * magnitude.values[row]!) / Math.sqrt(squares[row]!) - base[i]!;
+    return ((value + base[i]!) * magnitude.values[row]!) / Math.sqrt(Math.max(squares[row]!, leastSquare)) - base[i]!;
   });
 }
