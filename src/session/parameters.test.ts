@@ -98,7 +98,7 @@ describe('settings of a picture', () => {
     expect(settingsOfPicture(parseParameters(text))).toEqual({
       ...drawn,
       model: 'stable-diffusion-v1-5',
-      loras: [{ name: 'style', unetWeight: 0.8, textEncoderWeight: 0.5 }],
+      loras: [{ name: 'style', unetWeight: 0.8, textEncoderWeight: 0.5, hash: '0123456789ab' }],
     });
   });
 

@@ -82,7 +82,12 @@ export function settingsOfPicture(parameters: PngParameters): PictureSettings {
   const isKarras = of('Schedule type') === 'Karras';
   const sampler = parseSchedulerName(`${of('Sampler') ?? ''}${isKarras ? ' Karras' : ''}`);
   const timestepSpacing = TIMESTEP_SPACINGS.find((spacing) => spacing === of(SPACING));
-  const { text: prompt, loras } = extractLoraTags(parameters.prompt);
+  const { text: prompt, loras: tags } = extractLoraTags(parameters.prompt);
+  const hashes = loraHashes(of('Lora hashes') ?? '');
+  const loras = tags.map((tag) => {
+    const hash = hashes.get(plainName(tag.name));
+    return hash === undefined ? tag : { ...tag, hash };
+  });
   const found = {
     numInferenceSteps: number(of('Steps')),
     guidanceScale: number(of('CFG scale')),
@@ -110,6 +115,16 @@ export function settingsOfPicture(parameters: PngParameters): PictureSettings {
     ...(scale !== undefined && scale > 1 ? { hires: { scale, steps, strength: found.strength ?? 0.7, upscaler } } : {}),
     noiseDevice: of('RNG') === 'CPU' || parameters.settings.length === 0 ? 'cpu' : 'gpu',
   };
+}
+
+/** `cat: 0123456789ab, dog: ba9876543210`, by name. */
+function loraHashes(text: string): ReadonlyMap<string, string> {
+  return new Map(
+    text.split(',').flatMap((pair) => {
+      const [, name, hash] = /^\s*(.+):\s*([0-9a-f]{8,64})\s*$/i.exec(pair) ?? [];
+      return name === undefined || hash === undefined ? [] : [[name, hash.toLowerCase()] as const];
+    }),
+  );
 }
 
 type Defined<T> = { readonly [K in keyof T]?: NonNullable<T[K]> };

@@ -2,6 +2,7 @@
 import type { GalleryPicture, GeneratedPicture, GenerateRequest, NewGalleryPicture } from '../worker/protocol.ts';
 import { plural } from './format.ts';
 import { formValues } from './generateForm.ts';
+import { saveBlob } from './saveBlob.ts';
 import { reportError, type SliceContext } from './slice.ts';
 
 /** What the Try room's stage shows. */
@@ -24,6 +25,8 @@ export interface GallerySlice {
     loraNames: readonly string[],
     milliseconds: number,
   ) => Promise<void>;
+  /** Puts a picture into the gallery; where it cannot be stored, it is there until the page is closed. */
+  readonly pictureKept: (picture: NewGalleryPicture) => Promise<GalleryPicture>;
   readonly pictureShown: (id: string) => void;
   /** Shows a neighbour: -1 the one before, 1 the one after. */
   readonly pictureStepped: (delta: number) => void;
@@ -31,6 +34,8 @@ export interface GallerySlice {
   readonly pictureSelectionSet: (ids: readonly string[]) => void;
   readonly pictureSelectionAdded: (ids: readonly string[]) => void;
   readonly pictureSelectionToggled: (id: string) => void;
+  /** Saves a picture as a file, with its settings in it. */
+  readonly pictureSaved: (picture: GalleryPicture, format: 'png' | 'webp') => Promise<void>;
   readonly picturesRemoved: (ids: readonly string[]) => Promise<void>;
   /** Puts the picture's settings back into form and shelf. */
   readonly pictureSettingsReused: (id: string) => void;
@@ -47,10 +52,19 @@ export function describeLoras({ request, loraNames }: Pick<GalleryPicture, 'requ
   return used.map(({ name, weight }) => `${name} at ${weight.toFixed(2)}`).join(' + ');
 }
 
-/** A name for a picture's file: its first words and its seed. */
-export function pictureFileName({ request }: Pick<GalleryPicture, 'request'>, extension: 'png' | 'webp'): string {
+/** What tells a picture from others, as a line. */
+export function describePicture(picture: Pick<GalleryPicture, 'request' | 'loraNames' | 'plot'>): string {
+  if (picture.plot) return `X/Y/Z plot: ${picture.plot.join(' × ')}`;
+  return `${describeLoras(picture)}, seed ${picture.request.seed}`;
+}
+
+/** A name for a picture's file: its first words, and its seed or that it is a plot. */
+export function pictureFileName(
+  { request, plot }: Pick<GalleryPicture, 'request' | 'plot'>,
+  extension: 'png' | 'webp',
+): string {
   const words = request.prompt.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? ['picture'];
-  return `${words.slice(0, 6).join('-')}-${request.seed}.${extension}`;
+  return `${words.slice(0, 6).join('-')}-${plot ? 'plot' : request.seed}.${extension}`;
 }
 
 export function createGallerySlice(context: SliceContext): GallerySlice {
@@ -72,7 +86,7 @@ export function createGallerySlice(context: SliceContext): GallerySlice {
     },
     pictureDrawn: async ({ png, width, height, parameters, isPartial, seed }, request, loraNames, milliseconds) => {
       const { initImage: _initImage, jobId: _jobId, ...rest } = request;
-      const picture: NewGalleryPicture = {
+      const kept = await get().pictureKept({
         png,
         width,
         height,
@@ -82,7 +96,13 @@ export function createGallerySlice(context: SliceContext): GallerySlice {
         savedAt: Date.now(),
         loraNames,
         request: { ...rest, seed, batchSize: 1, batchCount: 1 },
-      };
+      });
+      set(({ comparedPictureId, shownPictureId }) => ({
+        shownPictureId: kept.id,
+        comparedPictureId: comparedPictureId === shownPictureId ? null : comparedPictureId,
+      }));
+    },
+    pictureKept: async (picture) => {
       let kept: GalleryPicture;
       try {
         kept = await client.request('pictures.add', picture);
@@ -91,11 +111,8 @@ export function createGallerySlice(context: SliceContext): GallerySlice {
         kept = { ...picture, id: crypto.randomUUID() };
         reportError(context, 'The picture is shown but could not be kept: save it', error);
       }
-      set(({ pictures, comparedPictureId, shownPictureId }) => ({
-        pictures: [...pictures, kept].toSorted(bySavedAt),
-        shownPictureId: kept.id,
-        comparedPictureId: comparedPictureId === shownPictureId ? null : comparedPictureId,
-      }));
+      set(({ pictures }) => ({ pictures: [...pictures, kept].toSorted(bySavedAt) }));
+      return kept;
     },
     pictureShown: (id) =>
       set(({ comparedPictureId }) => ({
@@ -117,6 +134,15 @@ export function createGallerySlice(context: SliceContext): GallerySlice {
         if (!next.delete(id)) next.add(id);
         return { selectedPictureIds: next };
       }),
+    pictureSaved: async (picture, format) => {
+      const { png, parameters } = picture;
+      try {
+        const file = format === 'png' ? png : await client.request('pictures.webp', { png, parameters });
+        saveBlob(file, pictureFileName(picture, format));
+      } catch (error) {
+        reportError(context, 'The picture could not be saved', error);
+      }
+    },
     picturesRemoved: async (ids) => {
       const gone = new Set(ids);
       const { pictures, shownPictureId, comparedPictureId } = get();

@@ -1,11 +1,13 @@
 /** The X/Y/Z plot: the form's picture again and again, with two or three of its settings changed, cell by cell. */
 import { LoratoryError, type PlainError, toPlainError } from '../core/errors.ts';
 import { type AxisKind, labelOf, parseAxis, planPlot, type Plot as Plan, plotParameters } from '../core/plot.ts';
+import type { GridRequest } from '../core/plotLayout.ts';
 import { isAborted } from '../worker/client.ts';
 import type { GenerateRequest } from '../worker/protocol.ts';
 import { generateRequestOf } from './generate.ts';
-import { plotContext } from './plotAxes.ts';
+import { axisLabels, plotContext } from './plotAxes.ts';
 import { saveBlob } from './saveBlob.ts';
+import { loraName } from './shelf.ts';
 import { reportError, type SliceContext, type StudioState } from './slice.ts';
 
 export interface PlotCell {
@@ -27,6 +29,8 @@ export interface Plot extends Omit<Plan<GenerateRequest>, 'cells'> {
   /** Which cell is drawn now. */
   readonly at: number;
   readonly cancelling: boolean;
+  /** All of it as one labelled picture, once it has ended and has one. */
+  readonly image: Blob | null;
 }
 
 export type AxisName = 'x' | 'y' | 'z';
@@ -46,7 +50,7 @@ export interface PlotSlice {
   readonly plotAxesSwapped: () => void;
   readonly plotPressed: () => Promise<void>;
   readonly plotCancelled: () => void;
-  readonly plotSaved: () => Promise<void>;
+  readonly plotSaved: () => void;
 }
 
 /** The form beside the axes is not ready. */
@@ -85,6 +89,24 @@ function quoted(value: string): string {
   return /[,:\n]/.test(value) ? JSON.stringify(value) : value;
 }
 
+/** How the cells lie and what stands beside them. */
+function gridOf({ axes, columns, rows, planes, cells }: Plot): GridRequest {
+  const widest = Math.max(...cells.map(({ request }) => request.width));
+  const highest = Math.max(...cells.map(({ request }) => request.height));
+  const factor = Math.max(1, Math.ceil(smallestCell / widest));
+  const labels = axes.map((axis) => axis.values.map((value) => labelOf(axis, value)));
+  const [columnLabels = [], rowLabels = [], planeLabels = []] = labels;
+  const cellSize = { cellWidth: widest * factor, cellHeight: highest * factor };
+  return { columns, rows, planes, ...cellSize, columnLabels, rowLabels, planeLabels };
+}
+
+/** A cell's settings, and the axes after them. */
+function parametersOf({ axes, cells }: Plot): string {
+  const settings = plotParameters(axes).map(([name, value]) => `${name}: ${quoted(value)}`);
+  const own = cells.find(({ parameters }) => parameters !== '')?.parameters ?? '';
+  return [own, ...settings].join(', ');
+}
+
 export function createPlotSlice(context: SliceContext): PlotSlice {
   const { client, set, get } = context;
   let controller: AbortController | null = null;
@@ -96,6 +118,35 @@ export function createPlotSlice(context: SliceContext): PlotSlice {
       const cells = plot.cells.map((cell, i) => (i === index ? { ...cell, ...values } : cell));
       return { plot: { ...plot, cells, done: plot.done + 1 } };
     });
+
+  /** Composes what was drawn into one labelled picture, and keeps that in the gallery. */
+  const keep = async (): Promise<void> => {
+    const { plot } = get();
+    const [first] = plot?.cells ?? [];
+    if (!plot || !first || plot.done === 0) return;
+    try {
+      const parameters = parametersOf(plot);
+      const image = await client.request('plot.compose', {
+        grid: gridOf(plot),
+        pictures: plot.cells.map(({ png }) => png),
+        parameters,
+      });
+      changePlot({ image: image.png });
+      const { initImage: _initImage, jobId: _jobId, ...request } = first.request;
+      await get().pictureKept({
+        ...image,
+        parameters,
+        request,
+        plot: plot.axes.map(({ kind }) => axisLabels[kind]),
+        loraNames: request.loras.map(({ source }) => loraName(get(), source) ?? 'LoRA'),
+        isPartial: plot.done < plot.cells.length,
+        milliseconds: (plot.endedAt ?? plot.startedAt) - plot.startedAt,
+        savedAt: Date.now(),
+      });
+    } catch (error) {
+      reportError(context, 'The plot could not be made into one picture', error);
+    }
+  };
 
   return {
     plotForm: {
@@ -122,7 +173,9 @@ export function createPlotSlice(context: SliceContext): PlotSlice {
       const cells = plan.cells
         .toSorted((a, b) => indexOf(a) - indexOf(b))
         .map(({ settings }): PlotCell => ({ request: settings, png: null, parameters: '', error: null }));
-      set({ plot: { ...plan, cells, startedAt: Date.now(), endedAt: null, done: 0, at: 0, cancelling: false } });
+      set({
+        plot: { ...plan, cells, startedAt: Date.now(), endedAt: null, done: 0, at: 0, cancelling: false, image: null },
+      });
       for (const cell of plan.cells) {
         const index = indexOf(cell);
         changePlot({ at: index });
@@ -136,41 +189,15 @@ export function createPlotSlice(context: SliceContext): PlotSlice {
         }
       }
       changePlot({ endedAt: Date.now() });
+      await keep();
     },
     plotCancelled: () => {
       changePlot({ cancelling: true });
       controller?.abort();
     },
-    plotSaved: async () => {
+    plotSaved: () => {
       const { plot } = get();
-      if (plot === null) return;
-      const { axes, columns, rows, planes, cells } = plot;
-      const widest = Math.max(...cells.map(({ request }) => request.width));
-      const highest = Math.max(...cells.map(({ request }) => request.height));
-      const factor = Math.max(1, Math.ceil(smallestCell / widest));
-      const labels = axes.map((axis) => axis.values.map((value) => labelOf(axis, value)));
-      const [columnLabels = [], rowLabels = [], planeLabels = []] = labels;
-      const settings = plotParameters(axes).map(([name, value]) => `${name}: ${quoted(value)}`);
-      const own = cells.find(({ parameters }) => parameters !== '')?.parameters ?? '';
-      try {
-        const { png } = await client.request('plot.compose', {
-          grid: {
-            columns,
-            rows,
-            planes,
-            cellWidth: widest * factor,
-            cellHeight: highest * factor,
-            columnLabels,
-            rowLabels,
-            planeLabels,
-          },
-          pictures: cells.map((cell) => cell.png),
-          parameters: [own, ...settings].join(', '),
-        });
-        saveBlob(png, 'xyz-plot.png');
-      } catch (error) {
-        reportError(context, 'The plot could not be saved', error);
-      }
+      if (plot?.image) saveBlob(plot.image, 'xyz-plot.png');
     },
   };
 }

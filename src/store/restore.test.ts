@@ -6,7 +6,10 @@ import { findLora, planRestore } from './restore.ts';
 
 const state = {
   runs: [{ id: 'r', name: 'Pixel: art' }] as unknown as ListedRun[],
-  library: [{ id: 'f', name: 'Dots' }] as unknown as LibraryLora[],
+  library: [
+    { id: 'f', name: 'Dots', hash: '0123456789ab' },
+    { id: 'g', name: 'Renamed', hash: 'ba9876543210' },
+  ] as unknown as LibraryLora[],
   models: [
     { id: 'demo', isBuiltIn: true },
     { id: 'runwayml/stable-diffusion-v1-5', isBuiltIn: false },
@@ -27,10 +30,32 @@ const settings: RestoredSettings['settings'] = {
 };
 
 test('LoRAs by name, as tags can hold it', () => {
-  expect(findLora(state, 'Pixel art')).toEqual({ kind: 'run', runId: 'r' });
-  expect(findLora(state, 'Pixel art-000400')).toEqual({ kind: 'run', runId: 'r', globalStep: 400 });
-  expect(findLora(state, 'Dots')).toEqual({ kind: 'file', loraId: 'f' });
-  expect(findLora(state, 'Nothing')).toBeNull();
+  expect(findLora(state, { name: 'Pixel art' })).toEqual({ kind: 'run', runId: 'r' });
+  expect(findLora(state, { name: 'Pixel art-000400' })).toEqual({ kind: 'run', runId: 'r', globalStep: 400 });
+  expect(findLora(state, { name: 'Dots' })).toEqual({ kind: 'file', loraId: 'f' });
+  expect(findLora(state, { name: 'Nothing' })).toBeNull();
+});
+
+test('LoRAs by hash before their names; another file of the same name is said', () => {
+  expect(findLora(state, { name: 'Stars', hash: 'ba9876543210' })).toEqual({ kind: 'file', loraId: 'g' });
+  expect(findLora(state, { name: 'Dots', hash: 'ba9876543210ffff' })).toEqual({ kind: 'file', loraId: 'g' });
+  const weights = { unetWeight: 1, textEncoderWeight: 1 };
+  const plan = planRestore(state, {
+    settings: {
+      ...settings,
+      loras: [
+        { name: 'Dots', ...weights, hash: 'ffffffffffff' },
+        { name: 'Stars', ...weights, hash: 'ba9876543210' },
+      ],
+    },
+    parameters: '',
+    ignored: [],
+  });
+  expect(plan.loras.map(({ source }) => source)).toEqual([
+    { kind: 'file', loraId: 'f' },
+    { kind: 'file', loraId: 'g' },
+  ]);
+  expect(plan.missing).toEqual(['The LoRA “Dots” here is another file than the one that the picture was drawn with.']);
 });
 
 test('everything that is known comes back', () => {

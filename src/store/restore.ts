@@ -1,7 +1,7 @@
 /** Settings out of a picture or a text, put back into form and shelf, with a list of what could not be. */
 import { demoModel } from '../core/demoModel.ts';
 import { LoratoryError } from '../core/errors.ts';
-import type { LoraSource, PluggedLora, RestoredSettings } from '../worker/protocol.ts';
+import type { LibraryLora, LoraSource, PluggedLora, RestoredSettings } from '../worker/protocol.ts';
 import { shortModelName } from './format.ts';
 import { type GenerateForm, formValues } from './generateForm.ts';
 import { reportError, type SliceContext, type StudioState } from './slice.ts';
@@ -29,7 +29,7 @@ export class NoSettingsError extends LoratoryError {
   constructor(file: string) {
     super(
       `${file} holds no settings.`,
-      'Take the PNG as the program wrote it: messengers and image editors drop the text. To draw from the picture itself, drop it on “From a picture”.',
+      'Take the file as the program wrote it: messengers and image editors drop the text. To draw from the picture itself, drop it on “From a picture”.',
       { file },
     );
   }
@@ -40,8 +40,20 @@ function plainName(name: string): string {
   return name.replace(/[:,<>]/g, '');
 }
 
-/** The LoRA of this name: a run at the step that it names, a run, or a file; of several, the newest. */
-export function findLora({ runs, library }: Pick<StudioState, 'runs' | 'library'>, name: string): LoraSource | null {
+type SavedLora = RestoredSettings['settings']['loras'][number];
+
+/** Whether a file is the one of which a picture says this hash: tools write more or fewer of its digits. */
+function hasHash(lora: LibraryLora, hash: string): boolean {
+  return lora.hash.startsWith(hash) || hash.startsWith(lora.hash);
+}
+
+/** The LoRA that a picture was drawn with: the file of its hash, else by name a run at the step that it names, a run, or a file; the newest. */
+export function findLora(
+  { runs, library }: Pick<StudioState, 'runs' | 'library'>,
+  { name, hash }: Pick<SavedLora, 'name' | 'hash'>,
+): LoraSource | null {
+  const same = hash === undefined ? undefined : library.find((lora) => hasHash(lora, hash));
+  if (same) return { kind: 'file', loraId: same.id };
   const wanted = plainName(name);
   const file = library.find((lora) => plainName(lora.name) === wanted);
   const exact = runs.find((run) => plainName(run.name) === wanted);
@@ -72,8 +84,12 @@ export function planRestore(
 ): Plan {
   const missing: string[] = [];
   const loras: PluggedLora[] = [];
-  for (const { name, unetWeight, textEncoderWeight } of settings.loras) {
-    const source = findLora(state, name);
+  for (const saved of settings.loras) {
+    const { name, unetWeight, textEncoderWeight, hash } = saved;
+    const source = findLora(state, saved);
+    const file = source?.kind === 'file' ? state.library.find(({ id }) => id === source.loraId) : undefined;
+    if (file && hash !== undefined && !hasHash(file, hash))
+      missing.push(`The LoRA “${name}” here is another file than the one that the picture was drawn with.`);
     if (source === null) missing.push(`The LoRA “${name}” (at ${unetWeight}) is not in this browser.`);
     else loras.push({ source, weight: unetWeight, ...(textEncoderWeight === unetWeight ? {} : { textEncoderWeight }) });
   }

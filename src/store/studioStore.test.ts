@@ -425,7 +425,7 @@ describe('trying', () => {
     const { store } = setUp({ 'pictures.settings': () => null, 'loras.hubFiles': () => [] });
     await store.getState().settingsDropped(new File([], 'photo.png'));
     expect(store.getState().toasts.at(-1)?.detail).toMatch(
-      /^photo\.png holds no settings\. Take the PNG as the program/,
+      /^photo\.png holds no settings\. Take the file as the program/,
     );
     await store.getState().hubSearched('some/one');
     expect(store.getState().hubSearch).toMatchObject({
@@ -447,13 +447,14 @@ describe('trying', () => {
     expect(store.getState().hubSearch.hits).toEqual([hit]);
   });
 
-  it('draws a plot cell by cell, around a cell that fails, and not into the gallery', async () => {
+  it('draws a plot cell by cell, around a cell that fails, and keeps it as one picture', async () => {
     const { store, calls } = setUp({
       ...answers,
       generate: ({ seed }) => {
         if (seed === 2) throw new RemoteError(toPlainError(new Error('no')));
         return { jobId: 'j', pictures: [{ ...drawn, seed }], milliseconds: 1 };
       },
+      'plot.compose': ({ parameters = '' }) => ({ png: new Blob([parameters]), width: 800, height: 600 }),
     });
     store.setState({ selectedModelId: 'a/b' });
     store.getState().plotAxisEdited('x', { kind: 'seed', values: '1-3' });
@@ -470,7 +471,10 @@ describe('trying', () => {
       'drawn',
     ]);
     expect(calls.filter(({ type }) => type === 'generate')).toHaveLength(6);
-    expect(pictures).toEqual([]);
+    expect(pictures).toMatchObject([
+      { width: 800, plot: ['Seed', 'Steps'], request: { seed: 1, numInferenceSteps: 4 } },
+    ]);
+    expect(await plot?.image?.text()).toContain('X Type: Seed');
     store.getState().plotAxisEdited('x', { kind: 'none' });
     store.getState().plotAxisEdited('y', { kind: 'none' });
     await store.getState().plotPressed();

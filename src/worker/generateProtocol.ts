@@ -247,6 +247,8 @@ export interface PictureSettings extends Partial<
     readonly name: string;
     readonly unetWeight: number;
     readonly textEncoderWeight: number;
+    /** The first digits of the file's hash, where the picture says them. */
+    readonly hash?: string;
   }[];
   readonly schedulerOptions: NonNullable<GenerateRequest['schedulerOptions']>;
   readonly clipSkip: number;
@@ -282,8 +284,6 @@ export interface GenerateRequests {
     { readonly grid: GridRequest; readonly pictures: readonly (Blob | null)[]; readonly parameters?: string },
     { readonly png: Blob; readonly width: number; readonly height: number },
   ];
-  /** The settings in a PNG; null if it has none. */
-  'picture.settings': [{ readonly file: Blob }, PictureSettings | null];
   'loras.list': [Record<string, never>, readonly LibraryLora[]];
   'loras.add': [{ readonly files: readonly File[] }, AddFilesResult<LibraryLora>];
   /** `path`: the file within the repository; may be left out where it has one LoRA only. Sends `download.progress`. */

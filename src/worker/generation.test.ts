@@ -7,6 +7,7 @@ import { IDBFactory } from 'fake-indexeddb';
 import { beforeEach, expect, test, vi } from 'vitest';
 import { fixtureTree } from '../../tools/testing.ts';
 import type { RgbImage } from '../core/image.ts';
+import { readPictureParameters } from '../formats/pictureText.ts';
 import { openDiffusionModel, type DiffusionModel } from '../models/repository.ts';
 import type { GenerationOptions, ImageGenerator } from '../session/generation.ts';
 import type { GenerationRequest } from '../session/generationRequest.ts';
@@ -86,8 +87,8 @@ test('a request becomes pictures with their own seeds and parameters, and events
     ['job', 1, 8, 8, false],
   ]);
   expect(pictures[1]!.parameters).toContain('Seed: 8');
-  const settings = await handlers['picture.settings']({ file: pictures[1]!.png }, context());
-  expect(settings).toMatchObject({ prompt: 'a cat', seed: 8, scheduler: 'euler', numInferenceSteps: 2 });
+  const bytes = new Uint8Array(await pictures[1]!.png.arrayBuffer());
+  expect(readPictureParameters(bytes, 'a.png')).toBe(pictures[1]!.parameters);
   const progress = events.filter(([type]) => type === 'generate.progress').map(([, payload]) => payload);
   expect(progress).toHaveLength(4);
   expect(progress[0]).toMatchObject({ step: 1, numInferenceSteps: 2, fraction: 0.25, batch: 0, previews: [image] });

@@ -1,11 +1,10 @@
 /** The requests that draw: a queue of jobs, each from its request to the pictures with their parameters. */
 import type { RgbImage } from '../core/image.ts';
 import { decodeImageFile } from '../dataset/accept.ts';
-import { formatParameters, parseParameters } from '../formats/pngParameters.ts';
-import { readPngTexts } from '../formats/pngText.ts';
+import { formatParameters } from '../formats/pngParameters.ts';
 import type { DrawnPicture, ImageGenerator, StepProgress } from '../session/generation.ts';
 import type { GenerationRequest, InitPicture, PluggedAdapter } from '../session/generationRequest.ts';
-import { pictureParameters, settingsOfPicture, type UsedLora } from '../session/parameters.ts';
+import { pictureParameters, type UsedLora } from '../session/parameters.ts';
 import type { RunStore } from '../storage/runStore.ts';
 import { composeGrid } from './composeGrid.ts';
 import { decodeInBrowser } from './decodeImage.ts';
@@ -26,7 +25,7 @@ import type { Handlers, RequestContext } from './server.ts';
 
 export type GenerationHandlers = Pick<
   Handlers,
-  'generate' | 'picture.settings' | 'plot.compose' | Extract<keyof Handlers, `queue.${string}`>
+  'generate' | 'plot.compose' | Extract<keyof Handlers, `queue.${string}`>
 >;
 
 interface Parts {
@@ -66,10 +65,6 @@ export function generationHandlers(parts: Parts): GenerationHandlers {
     },
     'queue.move': async ({ jobId, index }) => queue.move(jobId, index),
     'plot.compose': ({ grid, pictures, parameters }) => composeGrid(grid, pictures, parameters),
-    'picture.settings': async ({ file }) => {
-      const text = readPngTexts(new Uint8Array(await file.arrayBuffer())).get('parameters');
-      return text === undefined ? null : settingsOfPicture(parseParameters(text));
-    },
   };
 }
 

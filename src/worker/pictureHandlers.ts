@@ -1,9 +1,10 @@
 /** The gallery, and settings read back from pictures. */
 import { parseParameters } from '../formats/pngParameters.ts';
-import { readPngTexts } from '../formats/pngText.ts';
+import { readPictureParameters } from '../formats/pictureText.ts';
 import { ignoredSettings } from '../session/ignoredSettings.ts';
 import { settingsOfPicture } from '../session/parameters.ts';
 import type { PictureStore } from '../storage/pictureStore.ts';
+import { webpBlob } from './pictures.ts';
 import type { PictureRequests, RestoredSettings } from './protocol.ts';
 import type { Handlers } from './server.ts';
 
@@ -16,11 +17,12 @@ export function pictureHandlers(pictures: PictureStore): Pick<Handlers, keyof Pi
       return null;
     },
     'pictures.restore': ({ ids }) => pictures.restore(ids),
+    'pictures.webp': ({ png, parameters }) => webpBlob(png, parameters),
     'pictures.settings': async (from) => {
       if ('text' in from) return restored(from.text);
       const bytes = new Uint8Array(await from.file.arrayBuffer());
-      const parameters = readPngTexts(bytes, from.file.name).get('parameters');
-      return parameters === undefined ? null : restored(parameters);
+      const parameters = readPictureParameters(bytes, from.file.name);
+      return parameters === null ? null : restored(parameters);
     },
   };
 }

@@ -20,6 +20,8 @@ export interface GalleryPicture {
   readonly loraNames: readonly string[];
   /** As it was asked for, with its own seed, but for pictures that it began with: these are not kept. */
   readonly request: Omit<GenerateRequest, 'initImage'>;
+  /** Of an X/Y/Z plot: which settings its axes change. Its request is what its cells have in common. */
+  readonly plot?: readonly string[];
 }
 
 export type NewGalleryPicture = Omit<GalleryPicture, 'id'>;
@@ -39,6 +41,8 @@ export interface PictureRequests {
   'pictures.remove': [{ readonly ids: readonly string[] }, null];
   /** Undo of `pictures.remove`, for a day. */
   'pictures.restore': [{ readonly ids: readonly string[] }, readonly GalleryPicture[]];
-  /** What a PNG's `parameters`, or such a text by itself, say; null where there is none. */
+  /** The picture as WebP, with its parameters in it. */
+  'pictures.webp': [Pick<GalleryPicture, 'png' | 'parameters'>, Blob];
+  /** What a picture's `parameters` (PNG, WebP, JPEG), or such a text by itself, say; null where there is none. */
   'pictures.settings': [{ readonly file: File } | { readonly text: string }, RestoredSettings | null];
 }

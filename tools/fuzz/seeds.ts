@@ -4,6 +4,7 @@ import { readImageSize } from '../../src/formats/imageSize.ts';
 import { readLora } from '../../src/formats/lora/readLora.ts';
 import type { KnownModule } from '../../src/formats/lora/types.ts';
 import { encodePng } from '../../src/formats/png.ts';
+import { encodeUserComment, readUserComment } from '../../src/formats/exif.ts';
 import { readPngTexts } from '../../src/formats/pngText.ts';
 import { encodeSafetensors, openSafetensors, type TensorToWrite } from '../../src/formats/safetensors.ts';
 
@@ -82,5 +83,10 @@ export const fuzzTargets: readonly FuzzTarget[] = [
       readImageSize(bytes);
       readPngTexts(bytes);
     },
+  },
+  {
+    name: 'EXIF',
+    seeds: [encodeUserComment('a cat\nSteps: 20, Seed: 1')],
+    read: async (bytes) => void readUserComment(bytes),
   },
 ];

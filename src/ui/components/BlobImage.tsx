@@ -7,7 +7,7 @@ interface BlobImageProps {
 }
 
 /** Pictures up to this many pixels wide look out of focus when they are shown large and smoothed; base.css sees to them. */
-const tinyWidth = 96;
+export const tinyWidth = 96;
 
 /** A picture that lies in memory or in the browser's storage. Its address lives exactly as long as it is shown. */
 export function BlobImage({ blob, alt, className }: BlobImageProps) {

@@ -1,6 +1,6 @@
 import { useMemo } from 'react';
-import { describeLoras } from '../../../store/gallery.ts';
-import { BlobImage } from '../../components/BlobImage.tsx';
+import { describePicture } from '../../../store/gallery.ts';
+import { Thumbnail } from '../../components/Thumbnail.tsx';
 import { useStudio } from '../../StudioContext.tsx';
 
 const shownPictures = 60;
@@ -25,15 +25,17 @@ export function Filmstrip() {
               className={picture.id === comparedId ? 'film film-compared' : 'film'}
               aria-pressed={picture.id === shownId}
               title={comparedId === null ? 'Shift+click compares' : undefined}
-              aria-label={`Show the picture with ${describeLoras(picture)}, seed ${picture.request.seed}`}
+              aria-label={`Show the picture with ${describePicture(picture)}`}
               onClick={(event) => {
                 const compares = event.shiftKey || comparedId !== null;
                 if (compares && picture.id !== shownId) comparisonChosen(picture.id);
                 else pictureShown(picture.id);
               }}
             >
-              <BlobImage blob={picture.png} alt="" className="film-picture" />
-              {lora !== undefined && <span className="film-weight">{lora.weight.toFixed(2)}</span>}
+              <Thumbnail picture={picture} className="film-picture" />
+              {lora !== undefined && picture.plot === undefined && (
+                <span className="film-weight">{lora.weight.toFixed(2)}</span>
+              )}
             </button>
           </li>
         );

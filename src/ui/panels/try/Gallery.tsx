@@ -1,12 +1,11 @@
 import { Columns2, Download, Trash2 } from 'lucide-react';
 import { memo, useCallback, useMemo, useRef, useState } from 'react';
 import { useShallow } from 'zustand/react/shallow';
-import { describeLoras, pictureFileName } from '../../../store/gallery.ts';
+import { describePicture } from '../../../store/gallery.ts';
 import { formatBytes, formatDate, plural } from '../../../store/format.ts';
-import { savePicture } from '../../../store/pictureFiles.ts';
 import type { GalleryPicture } from '../../../worker/protocol.ts';
-import { BlobImage } from '../../components/BlobImage.tsx';
 import { LogoMark } from '../../components/Logo.tsx';
+import { Thumbnail } from '../../components/Thumbnail.tsx';
 import { useStudio } from '../../StudioContext.tsx';
 
 interface GalleryCardProps {
@@ -20,7 +19,7 @@ const GalleryCard = memo(function GalleryCard({ picture, onToggle }: GalleryCard
   const shown = useStudio((state) => state.pictureShown);
   const viewOpened = useStudio((state) => state.tryViewOpened);
   const { request } = picture;
-  const about = `${describeLoras(picture)}, seed ${request.seed}`;
+  const about = describePicture(picture);
   return (
     <li className={selected ? 'image-card image-card-selected gallery-card' : 'image-card gallery-card'}>
       <div className="image-frame">
@@ -33,7 +32,7 @@ const GalleryCard = memo(function GalleryCard({ picture, onToggle }: GalleryCard
             viewOpened('picture');
           }}
         >
-          <BlobImage blob={picture.png} alt="" className="gallery-picture" />
+          <Thumbnail picture={picture} className="gallery-picture" />
         </button>
         <label className="image-check">
           <input
@@ -74,6 +73,7 @@ export function Gallery() {
   const selectionAdded = useStudio((state) => state.pictureSelectionAdded);
   const toggled = useStudio((state) => state.pictureSelectionToggled);
   const removed = useStudio((state) => state.picturesRemoved);
+  const saved = useStudio((state) => state.pictureSaved);
   const shown = useStudio((state) => state.pictureShown);
   const comparisonChosen = useStudio((state) => state.comparisonChosen);
   const viewOpened = useStudio((state) => state.tryViewOpened);
@@ -135,7 +135,7 @@ export function Gallery() {
               type="button"
               className="button"
               onClick={() => {
-                for (const picture of selected) void savePicture(picture.png, pictureFileName(picture, 'png'));
+                for (const picture of selected) void saved(picture, 'png');
               }}
             >
               <Download size={14} aria-hidden="true" /> Save {selected.length}

@@ -2,7 +2,7 @@ import { Columns2, Copy, Download, Ellipsis, ImagePlus, RotateCcw, Trash2 } from
 import { DropdownMenu } from 'radix-ui';
 import { openInitPicture } from '../../../store/initPicture.ts';
 import { pictureFileName } from '../../../store/gallery.ts';
-import { copyPicture, savePicture } from '../../../store/pictureFiles.ts';
+import { copyPicture } from '../../../store/pictureFiles.ts';
 import type { GalleryPicture } from '../../../worker/protocol.ts';
 import { Hint } from '../../components/Info.tsx';
 import { useStudio } from '../../StudioContext.tsx';
@@ -17,6 +17,7 @@ export function PictureActions({ picture }: { readonly picture: GalleryPicture }
   const before = useStudio(
     (state) => state.pictures[state.pictures.findIndex(({ id }) => id === picture.id) - 1]?.id ?? null,
   );
+  const saved = useStudio((state) => state.pictureSaved);
   const toastShown = useStudio((state) => state.toastShown);
   const attempt = (title: string, work: Promise<unknown>): void => {
     work.catch((error: unknown) =>
@@ -54,13 +55,7 @@ export function PictureActions({ picture }: { readonly picture: GalleryPicture }
           <Copy size={14} aria-hidden="true" />
         </button>
       </Hint>
-      <button
-        type="button"
-        className="button button-primary"
-        onClick={() =>
-          attempt('The picture could not be saved', savePicture(picture.png, pictureFileName(picture, 'png')))
-        }
-      >
+      <button type="button" className="button button-primary" onClick={() => void saved(picture, 'png')}>
         <Download size={14} aria-hidden="true" /> Save PNG
       </button>
       <DropdownMenu.Root modal={false}>
@@ -71,13 +66,8 @@ export function PictureActions({ picture }: { readonly picture: GalleryPicture }
         </DropdownMenu.Trigger>
         <DropdownMenu.Portal>
           <DropdownMenu.Content className="menu" align="end" sideOffset={6}>
-            <DropdownMenu.Item
-              className="menu-item"
-              onSelect={() =>
-                attempt('The picture could not be saved', savePicture(picture.png, pictureFileName(picture, 'webp')))
-              }
-            >
-              <Download size={14} aria-hidden="true" /> Save WebP <span>small, without settings</span>
+            <DropdownMenu.Item className="menu-item" onSelect={() => void saved(picture, 'webp')}>
+              <Download size={14} aria-hidden="true" /> Save WebP <span>a fraction of the size</span>
             </DropdownMenu.Item>
             <DropdownMenu.Item
               className="menu-item"

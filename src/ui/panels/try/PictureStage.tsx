@@ -1,4 +1,4 @@
-import { describeLoras } from '../../../store/gallery.ts';
+import { describeLoras, describePicture } from '../../../store/gallery.ts';
 import { formatDuration } from '../../../store/format.ts';
 import { runningJob } from '../../../store/generate.ts';
 import { schedulerLabels } from '../../../store/generateForm.ts';
@@ -19,9 +19,16 @@ function Facts({ picture }: { readonly picture: GalleryPicture }) {
     <div className="result-text">
       <p title={request.prompt}>{request.prompt === '' ? 'no prompt' : request.prompt}</p>
       <p className="result-facts">
-        {describeLoras(picture)} · seed {request.seed} · {request.numInferenceSteps} steps
-        {isPartial ? ' (stopped before its end)' : ''} · {schedulerLabels[request.scheduler]}
-        {karras} · guidance {request.guidanceScale} · {width} × {height} · {formatDuration(milliseconds / 1000)}
+        {picture.plot ? (
+          describePicture(picture)
+        ) : (
+          <>
+            {describeLoras(picture)} · seed {request.seed} · {request.numInferenceSteps} steps
+            {isPartial ? ' (stopped before its end)' : ''} · {schedulerLabels[request.scheduler]}
+            {karras} · guidance {request.guidanceScale}
+          </>
+        )}{' '}
+        · {width} × {height} · {formatDuration(milliseconds / 1000)}
       </p>
     </div>
   );
@@ -88,8 +95,8 @@ export function PictureStage() {
                   />
                 ) : (
                   <CompareWipe
-                    first={{ blob: compared.png, label: shortFacts(compared) }}
-                    second={{ blob: picture.png, label: shortFacts(picture) }}
+                    first={{ blob: compared.png, label: describePicture(compared) }}
+                    second={{ blob: picture.png, label: describePicture(picture) }}
                   />
                 )}
               </ZoomPane>
@@ -106,8 +113,4 @@ export function PictureStage() {
       <Filmstrip />
     </>
   );
-}
-
-function shortFacts(picture: GalleryPicture): string {
-  return `${describeLoras(picture)}, seed ${picture.request.seed}`;
 }

@@ -151,8 +151,8 @@ export function PlotStage() {
               <ArrowLeftRight size={15} aria-hidden="true" />
             </button>
           </Hint>
-          {plot !== null && !running && done > 0 && (
-            <button type="button" className="button" onClick={() => void saved()}>
+          {plot?.image && (
+            <button type="button" className="button" onClick={saved}>
               <Download size={14} aria-hidden="true" /> Save as one image
             </button>
           )}

@@ -46,7 +46,7 @@ export function PromptBox() {
   const prompt = useStudio((state) => state.generateForm.prompt);
   const edited = useStudio((state) => state.generateFieldEdited);
   const { getRootProps, getInputProps, isDragActive } = useDropzone({
-    accept: { 'image/png': ['.png'] },
+    accept: { 'image/png': ['.png'], 'image/webp': ['.webp'], 'image/jpeg': ['.jpg', '.jpeg'] },
     multiple: false,
     noClick: true,
     noKeyboard: true,
@@ -66,7 +66,7 @@ export function PromptBox() {
     );
   return (
     <section {...getRootProps({ className: 'group prompt-box' })} aria-label="Prompts">
-      <input {...getInputProps({ 'aria-label': 'Restore settings from a PNG' })} data-testid="settings-input" />
+      <input {...getInputProps({ 'aria-label': 'Restore settings from a picture' })} data-testid="settings-input" />
       <PromptField
         field="prompt"
         label="Prompt"
