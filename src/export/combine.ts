@@ -4,6 +4,7 @@
  * merge_lora do the same on the whole product). Of LoKr and full differences, which have no small factors, the range is found by
  * random projections (Halko, Martinsson & Tropp 2011).
  */
+import { finish, type Steps } from '../core/steps.ts';
 import { LoratoryError } from '../core/errors.ts';
 import { matmul, matrix, qr, svd, transposed, type Matrix } from '../core/linearAlgebra.ts';
 import { deriveSeed, TorchGenerator } from '../core/rng.ts';
@@ -68,14 +69,11 @@ const powerIterations = 3;
  * @throws {CombineError} for DoRA, and for changes of full rank where no rank is given.
  */
 export function combineLoras(inputs: readonly WeightedLora[], rank: number | null): Combined {
-  const steps = combineSteps(inputs, rank);
-  let step = steps.next();
-  while (!step.done) step = steps.next();
-  return step.value;
+  return finish(combineSteps(inputs, rank));
 }
 
 /** {@link combineLoras} layer by layer, for those who have more to do meanwhile: yields the share that is done, 0..1. */
-export function* combineSteps(inputs: readonly WeightedLora[], rank: number | null): Generator<number, Combined, void> {
+export function* combineSteps(inputs: readonly WeightedLora[], rank: number | null): Steps<Combined> {
   if (rank !== null && !(Number.isInteger(rank) && rank >= 1)) {
     throw new CombineError(`The rank is ${rank}.`, 'It must be a whole number from 1 on.', { rank });
   }

@@ -50,9 +50,8 @@ export interface LoraToolsSlice {
   readonly loraFilesInspected: (files: readonly File[]) => void;
   readonly droppedLoraClosed: (id: string) => void;
   readonly toolReportNeeded: (lora: Pick<ToolLora, 'key' | 'input'>) => Promise<void>;
-  /** What would be written, and who would take it. Rejects with what is wrong. */
-  readonly loraWritten: (input: LoraInput, options: LoraWriteOptions) => Promise<LoraWritten>;
-  /** These answer null when they were cancelled, and reject with what went wrong. */
+  /** What is written, and who will take it. These answer null when they were cancelled, and reject with what went wrong. */
+  readonly loraWritten: (input: LoraInput, options: LoraWriteOptions) => Promise<LoraWritten | null>;
   readonly loraResized: (input: LoraInput, rank: number, options: LoraWriteOptions) => Promise<LoraCombined | null>;
   readonly lorasMerged: (
     loras: readonly WeightedLoraInput[],
@@ -99,21 +98,25 @@ export function createLoraToolsSlice(context: SliceContext): LoraToolsSlice {
     payload: Requests[T][0],
   ): Promise<Requests[T][1] | null> => {
     controller?.abort();
-    controller = new AbortController();
+    const own = new AbortController();
+    controller = own;
     const startedAt = Date.now();
     set({ toolJob: { title, startedAt, fraction: null, etaSeconds: null, detail: '' } });
     try {
       return await client.request(type, payload, {
-        signal: controller.signal,
+        signal: own.signal,
         on: {
-          'lora.progress': (progress) => set({ toolJob: { title, startedAt, ...progress } }),
+          'lora.progress': (progress) => {
+            if (controller === own) set({ toolJob: { title, startedAt, ...progress } });
+          },
         },
       });
     } catch (error) {
       if (isAborted(error)) return null;
       throw error;
     } finally {
-      set({ toolJob: null });
+      // Another may have begun, which is what ended this one.
+      if (controller === own) set({ toolJob: null });
     }
   };
 
@@ -151,7 +154,7 @@ export function createLoraToolsSlice(context: SliceContext): LoraToolsSlice {
       const report = await client.request('lora.report', { input }).catch(toPlainError);
       set(({ toolReports }) => ({ toolReports: { ...toolReports, [key]: report } }));
     },
-    loraWritten: (input, options) => client.request('lora.write', { input, options }),
+    loraWritten: (input, options) => run('Writing', 'lora.write', { input, options }),
     loraResized: (input, rank, options) => run('Resizing', 'lora.resize', { input, rank, options }),
     lorasMerged: (loras, rank, title, options) => run('Merging', 'lora.merge', { loras, rank, title, options }),
     lorasBaked: async (options) => {

@@ -97,8 +97,11 @@ describe('resizing and merging', () => {
     expect(small.fileName).toBe('Round-rank1.safetensors');
     expect(small.error).toBeGreaterThan(0.01);
     expect(small.layers).toHaveLength(140);
-    expect(fractions).toHaveLength(140);
-    expect(fractions.at(-1)).toBeCloseTo(139 / 140);
+    // Every layer is combined, and then written.
+    expect(fractions.length).toBeGreaterThan(280);
+    expect(fractions).toEqual(fractions.toSorted((a, b) => a - b));
+    expect(fractions.at(-1)).toBeGreaterThan(0.9);
+    expect(fractions.at(-1)).toBeLessThan(1);
     const file = await open(small.blob);
     expect(file.metadata['ss_network_dim']).toBe('1');
   });
@@ -108,6 +111,27 @@ describe('resizing and merging', () => {
       if (fraction > 0.1) controller.abort();
     });
     await expect(handlers['lora.resize']({ input: kept, rank: 1, options: plain }, context)).rejects.toMatchObject({
+      name: 'AbortError',
+    });
+  });
+
+  test('cancelled while it is written, likewise; the shares only grow', async () => {
+    const shares: number[] = [];
+    const { context, controller } = contextOf(({ fraction }) => {
+      shares.push(fraction);
+      if (fraction > 0.6) controller.abort();
+    });
+    for (const form of ['kohya', 'diffusers', 'peft'] as const) {
+      shares.length = 0;
+      const writing = handlers['lora.write'](
+        { input: kept, options: { form, dtype: 'F16' } },
+        contextOf((p) => shares.push(p.fraction)).context,
+      );
+      await writing;
+      expect(shares.length).toBeGreaterThan(140);
+      expect(shares).toEqual(shares.toSorted((a, b) => a - b));
+    }
+    await expect(handlers['lora.write']({ input: kept, options: plain }, context)).rejects.toMatchObject({
       name: 'AbortError',
     });
   });

@@ -1,5 +1,6 @@
 /** LoRA files as files: what is in one, and another made of them. Reads what the page names, asks export/, hands back Blobs. */
 import { blobSource, bytesSource, readText } from '../core/files.ts';
+import { type Steps, within } from '../core/steps.ts';
 import { bakeFolder, bakeSingleFile, type BakeRequest } from '../export/bake.ts';
 import { atWeights, combineSteps, type Combined, type Lora, type WeightedLora } from '../export/combine.ts';
 import { describeLora } from '../export/describe.ts';
@@ -8,7 +9,7 @@ import { checkTools, type ToolVerdict } from '../export/toolCheck.ts';
 import { zipPieces } from '../export/zip.ts';
 import { readLora, type ReadLoraOptions } from '../formats/lora/readLora.ts';
 import type { LoraFile } from '../formats/lora/types.ts';
-import { writeLora } from '../formats/lora/writeLora.ts';
+import { writeLoraSteps } from '../formats/lora/writeLora.ts';
 import { parsePythonJson } from '../formats/pythonJson.ts';
 import { openSafetensors, type SafetensorsFile } from '../formats/safetensors.ts';
 import { sd15ModuleNames, sd15Modules } from '../models/adaptable.ts';
@@ -79,22 +80,24 @@ export function loraToolHandlers(
   };
   return {
     'lora.report': async ({ input }) => reportOf(await open(input)),
-    'lora.write': async ({ input, options }) => {
+    'lora.write': async ({ input, options }, context) => {
       const opened = await open(input);
       const lora = await readNamed(opened);
-      return written(lora, opened.title, opened.file.metadata, options);
+      return written(lora, opened.title, opened.file.metadata, options, context);
     },
     'lora.resize': async ({ input, rank, options }, context) => {
       const opened = await open(input);
       const lora = await readNamed(opened);
       const combined = await combine([{ lora, weight: 1 }], rank, context);
       const metadata = { ...opened.file.metadata, ...rankMetadata(rank) };
-      return withErrors(await written(combined.lora, `${opened.title}-rank${rank}`, metadata, options), combined);
+      const title = `${opened.title}-rank${rank}`;
+      return withErrors(await written(combined.lora, title, metadata, options, context, combiningShare), combined);
     },
     'lora.merge': async ({ loras, rank, title, options }, context) => {
       const { parts, names } = await weighted(loras, readNamed);
       const combined = await combine(parts, rank, context);
-      return withErrors(await written(combined.lora, title, mergedMetadata(title, combined, names), options), combined);
+      const metadata = mergedMetadata(title, combined, names);
+      return withErrors(await written(combined.lora, title, metadata, options, context, combiningShare), combined);
     },
     'lora.bake': async ({ modelId, loras, layout, dtype, title }, context) => {
       const tree = await models.openTree(modelId);
@@ -147,20 +150,18 @@ async function reportOf({ file, bytes, options }: OpenedLora): Promise<LoraRepor
 /** Reports the share that is done, and how long the rest will take. */
 function progressOf({ emit }: RequestContext, detail: string): (done: number, total: number) => void {
   const started = performance.now();
+  let first: number | undefined;
   return (done, total) => {
+    first ??= done;
     const seconds = (performance.now() - started) / 1000;
-    const etaSeconds = done === 0 ? null : (seconds / done) * (total - done);
+    const etaSeconds = done === first ? null : (seconds / (done - first)) * (total - done);
     emit('lora.progress', { fraction: done / total, etaSeconds, detail });
   };
 }
 
-async function combine(
-  inputs: readonly WeightedLora[],
-  rank: number | null,
-  context: RequestContext,
-): Promise<Combined> {
-  const onProgress = progressOf(context, 'Combining layers');
-  const steps = combineSteps(inputs, rank);
+/** Does long work step by step, so that a cancellation is heard and the page sees how far it is. */
+async function unhurriedly<T>(steps: Steps<T>, detail: string, context: RequestContext): Promise<T> {
+  const onProgress = progressOf(context, detail);
   for (let step = steps.next(); ; step = steps.next()) {
     if (step.done) return step.value;
     onProgress(step.value, 1);
@@ -168,15 +169,28 @@ async function combine(
   }
 }
 
-/** Writes an adapter, and asks the tools about the very bytes that were written. */
+/** Of merging and resizing; the rest is writing. */
+const combiningShare = 0.8;
+
+function combine(inputs: readonly WeightedLora[], rank: number | null, context: RequestContext): Promise<Combined> {
+  return unhurriedly(within(0, combiningShare, combineSteps(inputs, rank)), 'Combining layers', context);
+}
+
+/** Writes an adapter, from this share of the whole work on, and asks the tools about the very bytes that were written. */
 async function written(
   lora: Lora,
   title: string,
   metadata: Readonly<Record<string, string>>,
   { form, dtype, header }: LoraWriteOptions,
+  context: RequestContext,
+  from = 0,
 ): Promise<LoraWritten> {
   const edited = header === undefined ? keptMetadata(metadata) : editedMetadata(metadata, header);
-  const files = writeLora(lora, { form, dtype, metadata: edited });
+  const files = await unhurriedly(
+    within(from, 1, writeLoraSteps(lora, { form, dtype, metadata: edited })),
+    'Writing layers',
+    context,
+  );
   const name = safeFileName(header?.title ?? title);
   const blobs = [...files].map(([path, bytes]) => ({ path, blob: new Blob([bytes]) }));
   const [weights] = blobs.filter(({ path }) => path === '' || path.endsWith('.safetensors'));
@@ -194,7 +208,7 @@ async function written(
       },
     })),
   );
-  return { fileName: `${name}.zip`, blob: await blobOf(pieces, new AbortController().signal), tools };
+  return { fileName: `${name}.zip`, blob: await blobOf(pieces, context.signal), tools };
 }
 
 function withErrors(file: LoraWritten, { error, layers }: Combined): LoraCombined {

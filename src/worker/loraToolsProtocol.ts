@@ -64,8 +64,8 @@ export interface BakeOptions {
 
 export interface LoraToolRequests {
   'lora.report': [{ readonly input: LoraInput }, LoraReport];
-  'lora.write': [{ readonly input: LoraInput; readonly options: LoraWriteOptions }, LoraWritten];
   /** Sends `lora.progress`, as all from here on do. */
+  'lora.write': [{ readonly input: LoraInput; readonly options: LoraWriteOptions }, LoraWritten];
   'lora.resize': [
     { readonly input: LoraInput; readonly rank: number; readonly options: LoraWriteOptions },
     LoraCombined,

@@ -3,6 +3,7 @@
  * part of the model, and for each layer lora_down.weight, lora_up.weight and alpha.
  */
 import { float32ToFloat16 } from '../../core/float16.ts';
+import { finish, type Steps, within } from '../../core/steps.ts';
 import { encodeSafetensors, type SafetensorsFile, type TensorToWrite } from '../safetensors.ts';
 import { flatten } from './keys.ts';
 import { withHashes } from './metadata.ts';
@@ -101,19 +102,29 @@ function changeTensors(change: WeightChange, dtype: 'F16' | 'F32'): TensorToWrit
  * The bytes of a kohya file. `metadata` goes into the header, and with it the hashes by which A1111 knows the file. The same modules and
  * metadata always give the same bytes. Throws LoraFileError `not-finite` if a weight is no finite number.
  */
-export function writeKohyaLora(
+export function writeKohyaLora(...parts: Parameters<typeof kohyaSteps>): Uint8Array<ArrayBuffer> {
+  return finish(kohyaSteps(...parts));
+}
+
+/** {@link writeKohyaLora} layer by layer. */
+export function* kohyaSteps(
   modules: readonly LoraModule[],
   metadata: Readonly<Record<string, string>>,
   dtype: 'F16' | 'F32',
   changes: readonly WeightChange[] = [],
-): Uint8Array<ArrayBuffer> {
-  for (const { module, alpha, down, up, magnitude = [] } of modules) {
-    requireFinite('The adapter', module, [[alpha], down, up, magnitude]);
+): Steps<Uint8Array<ArrayBuffer>> {
+  const tensors: TensorToWrite[] = [];
+  const layers = modules.length + changes.length;
+  for (const [i, module] of modules.entries()) {
+    yield i / layers / 2;
+    const { alpha, down, up, magnitude = [] } = module;
+    requireFinite('The adapter', module.module, [[alpha], down, up, magnitude]);
+    tensors.push(...moduleTensors(module, dtype));
   }
-  for (const change of changes) requireFinite('The adapter', change.module, arraysOf(change));
-  const tensors = [
-    ...modules.flatMap((module) => moduleTensors(module, dtype)),
-    ...changes.flatMap((change) => changeTensors(change, dtype)),
-  ];
-  return encodeSafetensors(tensors, withHashes(tensors, metadata));
+  for (const [i, change] of changes.entries()) {
+    yield (modules.length + i) / layers / 2;
+    requireFinite('The adapter', change.module, arraysOf(change));
+    tensors.push(...changeTensors(change, dtype));
+  }
+  return encodeSafetensors(tensors, yield* within(0.5, 1, withHashes(tensors, metadata)));
 }

@@ -8,6 +8,7 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import { demoModel } from '../../core/demoModel.ts';
 import { deriveSeed } from '../../core/rng.ts';
 import { encodeSafetensors, type TensorToWrite } from '../safetensors.ts';
+import type { Steps } from '../../core/steps.ts';
 import type { LoraModule } from './types.ts';
 
 /** What is known about a training run when its adapter is written. */
@@ -188,20 +189,27 @@ export function trainingMetadata(modules: readonly LoraModule[], facts: Training
 /** The stretch of a file that A1111's old model hash covers. */
 const LEGACY_START = 0x100000;
 const LEGACY_BYTES = 0x10000;
+/** At a time: some milliseconds' work. */
+const HASHED_BYTES = 1 << 20;
 
 /**
  * `metadata` with the hashes that sd-scripts adds, and ModelSpec's. sshs_model_hash is the SHA-256 of all tensor bytes, which no edit of the header changes;
  * sshs_legacy_hash covers 64 KiB of the file as it would be with the `ss_*` entries alone, so that edits of the others keep it too.
  */
-export function withHashes(
+export function* withHashes(
   tensors: readonly TensorToWrite[],
   metadata: Readonly<Record<string, string>>,
-): Record<string, string> {
+): Steps<Record<string, string>> {
   const training = Object.entries(metadata).filter(([key]) => key.startsWith('ss_'));
   const bytes = encodeSafetensors(tensors, Object.fromEntries(training));
   const dataStart = 8 + Number(new DataView(bytes.buffer).getBigUint64(0, true));
   const legacy = bytesToHex(sha256(bytes.subarray(LEGACY_START, LEGACY_START + LEGACY_BYTES)));
-  const hash = bytesToHex(sha256(bytes.subarray(dataStart)));
+  const whole = sha256.create();
+  for (let start = dataStart; start < bytes.length; start += HASHED_BYTES) {
+    yield start / bytes.length;
+    whole.update(bytes.subarray(start, start + HASHED_BYTES));
+  }
+  const hash = bytesToHex(whole.digest());
   return {
     ...metadata,
     // ModelSpec's hash is the same, of a file that says what it is.

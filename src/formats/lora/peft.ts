@@ -3,6 +3,7 @@
  * adapter_config.json, which has ranks and alphas (and, where they differ, patterns of paths).
  */
 import { float32ToFloat16 } from '../../core/float16.ts';
+import { type Steps, within } from '../../core/steps.ts';
 import { encodeSafetensors, type TensorToWrite } from '../safetensors.ts';
 import { withHashes } from './metadata.ts';
 import { requireFinite } from './readLayer.ts';
@@ -57,22 +58,26 @@ function configOf(modules: readonly LoraModule[]): Record<string, unknown> {
   };
 }
 
-/** The files of a PEFT folder by their paths, e.g. `unet/adapter_config.json`. Throws LoraFileError `not-finite`. */
-export function writePeftLora(
+/** The files of a PEFT folder by their paths, e.g. `unet/adapter_config.json`, layer by layer. Throws LoraFileError `not-finite`. */
+export function* writePeftLora(
   modules: readonly LoraModule[],
   metadata: Readonly<Record<string, string>>,
   dtype: 'F16' | 'F32',
-): Map<string, Uint8Array<ArrayBuffer>> {
+): Steps<Map<string, Uint8Array<ArrayBuffer>>> {
   const files = new Map<string, Uint8Array<ArrayBuffer>>();
+  let done = 0;
   for (const target of ['unet', 'textEncoder'] as const) {
     const own = modules.filter((module) => module.target === target);
     if (own.length === 0) continue;
-    const tensors = own.flatMap((module): TensorToWrite[] => {
+    const tensors: TensorToWrite[] = [];
+    const shareOf = (part: number): number => (done + part * own.length) / modules.length;
+    for (const [i, module] of own.entries()) {
+      yield shareOf(i / own.length / 2);
       const { down, up, rank, alpha, inFeatures, outFeatures, kernel, magnitude } = module;
       requireFinite('The adapter', module.module, [[alpha], down, up, magnitude ?? []]);
       const name = `base_model.model.${module.module}`;
       const values = (data: Float32Array): ArrayBufferView => (dtype === 'F16' ? float32ToFloat16(data) : data);
-      return [
+      tensors.push(
         { name: `${name}.lora_A.weight`, dtype, shape: [rank, inFeatures, ...(kernel ?? [])], data: values(down) },
         {
           name: `${name}.lora_B.weight`,
@@ -81,12 +86,14 @@ export function writePeftLora(
           data: values(up),
         },
         ...magnitudeTensors(name, module, dtype),
-      ];
-    });
-    const bytes = encodeSafetensors(tensors, withHashes(tensors, { format: 'pt', ...metadata }));
+      );
+    }
+    const hashed = withHashes(tensors, { format: 'pt', ...metadata });
+    const bytes = encodeSafetensors(tensors, yield* within(shareOf(0.5), shareOf(1), hashed));
     files.set(`${FOLDERS[target]}/adapter_model.safetensors`, bytes);
     const config = `${JSON.stringify(configOf(own), null, 2)}\n`;
     files.set(`${FOLDERS[target]}/adapter_config.json`, new TextEncoder().encode(config));
+    done += own.length;
   }
   return files;
 }

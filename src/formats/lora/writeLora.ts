@@ -1,7 +1,8 @@
 /** A LoRA in any of the forms in circulation, in half or full precision. */
 import { LoratoryError } from '../../core/errors.ts';
+import { finish, type Steps } from '../../core/steps.ts';
 import { writeDiffusersLora } from './diffusers.ts';
-import { writeKohyaLora } from './kohya.ts';
+import { kohyaSteps } from './kohya.ts';
 import { writePeftLora } from './peft.ts';
 import { asLowRank } from './products.ts';
 import { FORM_NAMES, type LoraFile, type LoraForm, type LoraModule, type WeightChange } from './types.ts';
@@ -34,10 +35,18 @@ export interface WriteLoraOptions {
  * @throws {LoraFileError} `not-finite` if a weight is no finite number.
  */
 export function writeLora(
+  lora: Pick<LoraFile, 'modules' | 'changes'>,
+  options: WriteLoraOptions,
+): ReadonlyMap<string, Uint8Array<ArrayBuffer>> {
+  return finish(writeLoraSteps(lora, options));
+}
+
+/** {@link writeLora} layer by layer, for those who have more to do meanwhile. */
+export function* writeLoraSteps(
   { modules, changes }: Pick<LoraFile, 'modules' | 'changes'>,
   { form, dtype, metadata }: WriteLoraOptions,
-): ReadonlyMap<string, Uint8Array<ArrayBuffer>> {
-  if (form === 'kohya') return new Map([['', writeKohyaLora(modules, metadata, dtype, changes)]]);
+): Steps<ReadonlyMap<string, Uint8Array<ArrayBuffer>>> {
+  if (form === 'kohya') return new Map([['', yield* kohyaSteps(modules, metadata, dtype, changes)]]);
   const pairs = [...modules, ...changes.map((change) => lowRank(change, form))];
   for (const target of ['unet', 'textEncoder'] as const) {
     const own = pairs.filter((module) => module.target === target);
@@ -45,8 +54,8 @@ export function writeLora(
     const dora = own.find(({ magnitude }) => magnitude);
     if (plain && dora) throw new LoraFormError(form, dora.module);
   }
-  if (form === 'peft') return writePeftLora(pairs, metadata, dtype);
-  return new Map([['', writeDiffusersLora(pairs, metadata, dtype)]]);
+  if (form === 'peft') return yield* writePeftLora(pairs, metadata, dtype);
+  return new Map([['', yield* writeDiffusersLora(pairs, metadata, dtype)]]);
 }
 
 function lowRank(change: WeightChange, form: LoraForm): LoraModule {

@@ -74,8 +74,7 @@ export function ZoomPane({ width, height, label, onStep, children }: ZoomPanePro
       // oxlint-disable-next-line jsx-a11y/prefer-tag-over-role -- a fieldset cannot be the container that sizes are taken of
       role="group"
       aria-label={`${label}. Plus and minus zoom, 0 fits.`}
-      // Keys zoom and move, so it takes focus though it is no control of its own.
-      // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
+      // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- keys zoom and move, though it is no control of its own
       tabIndex={0}
       onKeyDown={keyPressed}
       onDoubleClick={() => setView(zoomed ? fitted : { scale: 2, x: 0, y: 0 })}

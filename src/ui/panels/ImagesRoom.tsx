@@ -179,18 +179,19 @@ function Masks() {
   if (count === 0) return null;
   return (
     <section className="group">
-      <label className="check-row">
-        <input
-          type="checkbox"
-          checked={counts}
-          disabled={isTraining}
-          onChange={(event) => edited('maskedLoss', String(event.target.checked))}
-        />
-        <span>
-          Use masks <Info term="mask" label="a mask" />
-        </span>
+      <div className="check-row">
+        <label>
+          <input
+            type="checkbox"
+            checked={counts}
+            disabled={isTraining}
+            onChange={(event) => edited('maskedLoss', String(event.target.checked))}
+          />
+          Use masks
+        </label>
+        <Info term="mask" label="a mask" />
         <span className="group-note">{plural(count, 'image')}</span>
-      </label>
+      </div>
     </section>
   );
 }

@@ -1,41 +1,65 @@
+import {
+  Camera,
+  CircleCheck,
+  CircleStop,
+  CircleX,
+  Gauge,
+  GitBranch,
+  type LucideIcon,
+  MemoryStick,
+  Pause,
+  Play,
+  TriangleAlert,
+  Undo2,
+} from 'lucide-react';
 import { formatDate } from '../../store/format.ts';
-import type { RunEvent } from '../../worker/protocol.ts';
+import type { RunEvent, RunEventKind } from '../../worker/protocol.ts';
+import { Disclosure } from '../components/Disclosure.tsx';
 
-const kinds: Readonly<Record<RunEvent['kind'], string>> = {
-  started: 'Started',
-  needs: 'Needs',
-  resumed: 'Resumed',
-  branched: 'Branched',
-  paused: 'Paused',
-  'rolled-back': 'Rolled back',
-  'fell-back': 'Made cheaper',
-  samples: 'Samples',
-  warning: 'Look here',
-  finished: 'Finished',
-  stopped: 'Stopped',
-  failed: 'Failed',
+const icons: Readonly<Record<RunEventKind, LucideIcon>> = {
+  started: Play,
+  needs: Gauge,
+  resumed: Play,
+  branched: GitBranch,
+  paused: Pause,
+  'rolled-back': Undo2,
+  'fell-back': MemoryStick,
+  samples: Camera,
+  warning: TriangleAlert,
+  finished: CircleCheck,
+  stopped: CircleStop,
+  failed: CircleX,
 };
 
-const serious: ReadonlySet<RunEvent['kind']> = new Set(['rolled-back', 'fell-back', 'warning', 'samples', 'failed']);
+/** Of these the latest stands open. */
+const toBeSeen: ReadonlySet<RunEventKind> = new Set(['rolled-back', 'fell-back', 'warning', 'samples', 'failed']);
 
-/** What happened to a run, the latest first. */
+/** What happened to a run, line by line, the latest first. What needs to be known stands open. */
 export function RunLog({ events }: { readonly events: readonly RunEvent[] }) {
+  if (events.length === 0) return null;
+  const latest = events.findLast(({ kind }) => toBeSeen.has(kind));
   return (
-    <section className="card" aria-label="Log">
-      <div className="card-head">
-        <h3>Log</h3>
-      </div>
-      <ol className="run-log">
-        {events.toReversed().map(({ kind, at, globalStep, text }, i) => (
-          <li key={i} className={serious.has(kind) ? 'run-log-serious' : undefined}>
-            <span className="run-log-when">{formatDate(at)}</span>
-            <span className="run-log-step">step {globalStep}</span>
-            <span>
-              <strong>{kinds[kind]}</strong> {text}
-            </span>
-          </li>
-        ))}
-      </ol>
+    <section className="card run-log" aria-label="Log">
+      {latest !== undefined && (
+        <output className="notice-line">
+          <TriangleAlert size={15} aria-hidden="true" /> {latest.text}
+        </output>
+      )}
+      <Disclosure title="Log" aside={events.at(-1)?.text}>
+        <ol>
+          {events.toReversed().map(({ kind, at, globalStep, text }) => {
+            const Icon = icons[kind];
+            return (
+              <li key={`${at} ${kind} ${globalStep}`} data-serious={toBeSeen.has(kind)}>
+                <Icon size={14} aria-hidden="true" />
+                <span>{text}</span>
+                <span>step {globalStep}</span>
+                <time dateTime={new Date(at).toISOString()}>{formatDate(at)}</time>
+              </li>
+            );
+          })}
+        </ol>
+      </Disclosure>
     </section>
   );
 }

@@ -26,15 +26,12 @@ export function StartFoot() {
           <span>
             {plural(imageCount, 'image')}, {plural(steps, 'step')} on <strong>{shortModelName(modelId ?? '')}</strong>
             {isTaken && ', after the run that goes on'}
-            {!isTaken && (
-              <>
-                {' · '}
-                <button type="button" className="link" disabled={isTrying} onClick={() => void preflightPressed()}>
-                  What will it need?
-                </button>
-              </>
-            )}
           </span>
+        )}
+        {obstacles.length === 0 && !isTaken && (
+          <button type="button" className="link" disabled={isTrying} onClick={() => void preflightPressed()}>
+            What will it need?
+          </button>
         )}
       </p>
       {isReplay && (

@@ -11,9 +11,9 @@ import { BlobImage } from '../../components/BlobImage.tsx';
 import { ErrorNote } from '../../components/ErrorNote.tsx';
 import { Field, TextField } from '../../components/Field.tsx';
 import { Modal } from '../../components/Modal.tsx';
-import { ProgressBar } from '../../components/ProgressBar.tsx';
 import { Switch } from '../../components/Switch.tsx';
 import { useStudio } from '../../StudioContext.tsx';
+import { ToolProgress } from './ToolProgress.tsx';
 import { ToolVerdicts } from './ToolVerdicts.tsx';
 import { WriteFields } from './WriteFields.tsx';
 
@@ -36,12 +36,14 @@ function useWritten(
   const [answer, setAnswer] = useState<{ readonly to: typeof wish; readonly file: LoraWritten | PlainError } | null>(
     null,
   );
+  const cancelled = useStudio((state) => state.toolCancelled);
   useEffect(() => {
     loraWritten(wish.input, wish.options).then(
-      (file) => setAnswer({ to: wish, file }),
+      (file) => setAnswer(file === null ? null : { to: wish, file }),
       (error: unknown) => setAnswer({ to: wish, file: toPlainError(error) }),
     );
-  }, [wish, loraWritten]);
+    return cancelled;
+  }, [wish, loraWritten, cancelled]);
   return answer?.to === wish ? answer.file : null;
 }
 
@@ -143,6 +145,7 @@ function ExportForm({ lora, start, hasTags, onClose }: ExportFormProps) {
   const [header, setHeader] = useState(start);
   const [input, setInput] = useState(lora.input);
   const [saving, setSaving] = useState(false);
+  const busy = useStudio((state) => state.toolJob !== null);
   const written = useWritten(input, write);
   useEffect(() => {
     if (runId !== null) void runStepsNeeded(runId);
@@ -151,9 +154,10 @@ function ExportForm({ lora, start, hasTags, onClose }: ExportFormProps) {
   const save = async (): Promise<void> => {
     setSaving(true);
     try {
-      const { blob, fileName } = await loraWritten(input, { ...write, header });
-      saveBlob(blob, fileName);
-      toastShown({ kind: 'success', title: 'LoRA exported', detail: fileName });
+      const saved = await loraWritten(input, { ...write, header });
+      if (saved === null) return;
+      saveBlob(saved.blob, saved.fileName);
+      toastShown({ kind: 'success', title: 'LoRA exported', detail: saved.fileName });
       onClose();
     } catch (error) {
       const { message, remedy } = toPlainError(error);
@@ -179,7 +183,7 @@ function ExportForm({ lora, start, hasTags, onClose }: ExportFormProps) {
           <button
             type="button"
             className="button button-primary"
-            disabled={saving || file === null || header.title.trim() === ''}
+            disabled={busy || (written !== null && file === null) || header.title.trim() === ''}
             onClick={() => void save()}
           >
             <Download size={14} aria-hidden="true" /> {saving ? 'Saving…' : 'Save file'}
@@ -271,7 +275,7 @@ function ExportForm({ lora, start, hasTags, onClose }: ExportFormProps) {
           <WriteFields value={write} onChange={setWrite} />
           <div>
             <p className="field-head">Who will take this file</p>
-            {written === null && <ProgressBar label="Asking" value={null} />}
+            <ToolProgress />
             {written !== null && !('blob' in written) && <ErrorNote error={written} />}
             {file !== null && <ToolVerdicts tools={file.tools} />}
           </div>

@@ -111,10 +111,8 @@ export function RunDetail({ run, lora }: RunDetailProps) {
           <TimestepLosses buckets={summary.buckets} />
         </div>
       )}
-      <div className="run-columns">
-        <RunSettings options={options} />
-        {run.events !== undefined && run.events.length > 0 && <RunLog events={run.events} />}
-      </div>
+      <RunSettings options={options} />
+      <RunLog events={run.events ?? []} />
       {lora !== undefined && (
         <section className="card raw" aria-label="What is in the file">
           <Disclosure title="What is in the file" aside="header, blocks, tensors">

@@ -1,7 +1,7 @@
 import 'react-easy-crop/react-easy-crop.css';
 import { RotateCcw } from 'lucide-react';
 import { Slider } from 'radix-ui';
-import { useEffect, useRef, useState } from 'react';
+import { useCallback, useEffect, useRef, useState } from 'react';
 import Cropper from 'react-easy-crop';
 import {
   centreCrop,
@@ -49,6 +49,19 @@ export function CropEditor({ image, url, sizes, onEdit }: CropEditorProps) {
   const [usedWidth, usedHeight] = [Math.round(used.width * image.width), Math.round(used.height * image.height)];
   const enlarged = bucket.width / (used.width * image.width);
 
+  /** Whether the picture is wider in shape than the stage. */
+  const [isWide, setIsWide] = useState(image.width > image.height);
+  const stage = useCallback(
+    (element: HTMLDivElement) => {
+      const observer = new ResizeObserver(() =>
+        setIsWide(image.width / image.height > element.clientWidth / element.clientHeight),
+      );
+      observer.observe(element);
+      return () => observer.disconnect();
+    },
+    [image.width, image.height],
+  );
+
   useEffect(() => {
     onEdit(async () => {
       if (!touched.current) return;
@@ -63,7 +76,7 @@ export function CropEditor({ image, url, sizes, onEdit }: CropEditorProps) {
   };
   return (
     <>
-      <div className="image-stage">
+      <div className="image-stage" ref={stage}>
         <Cropper
           image={url}
           crop={point}
@@ -75,6 +88,8 @@ export function CropEditor({ image, url, sizes, onEdit }: CropEditorProps) {
           keyboardStep={4}
           disableAutomaticStylesInjection
           initialCroppedAreaPercentages={initial}
+          // Not `contain`, which leaves small pictures small.
+          objectFit={isWide ? 'horizontal-cover' : 'vertical-cover'}
           onCropChange={setPoint}
           onZoomChange={setZoom}
           onInteractionStart={() => {

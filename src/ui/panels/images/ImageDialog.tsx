@@ -1,6 +1,6 @@
 import { Brush, ChevronLeft, ChevronRight, Crop, X } from 'lucide-react';
 import { Dialog, Tabs } from 'radix-ui';
-import { useCallback, useRef, useState } from 'react';
+import { useCallback, useId, useRef, useState } from 'react';
 import type { SizeOptions } from '../../../core/buckets.ts';
 import type { DatasetImage } from '../../../worker/protocol.ts';
 import { Info } from '../../components/Info.tsx';
@@ -29,6 +29,7 @@ interface ImageDialogProps {
 function ImageCounts({ image }: { readonly image: DatasetImage }) {
   const imagesChanged = useStudio((state) => state.imagesChanged);
   const [draft, setDraft] = useState<string | null>(null);
+  const repeatsId = useId();
   const { id, fileName, repeats, heldOut } = image;
   const store = (text: string): void => {
     const value = Number(text);
@@ -39,11 +40,11 @@ function ImageCounts({ image }: { readonly image: DatasetImage }) {
   };
   return (
     <div className="image-counts">
-      <label>
-        <span>
-          Repeats <Info term="repeats" label="repeats" />
-        </span>
+      <div className="check-row">
+        <label htmlFor={repeatsId}>Repeats</label>
+        <Info term="repeats" label="repeats" />
         <input
+          id={repeatsId}
           className="input"
           inputMode="numeric"
           placeholder="as all"
@@ -52,20 +53,23 @@ function ImageCounts({ image }: { readonly image: DatasetImage }) {
           onBlur={(event) => draft !== null && store(event.target.value)}
           onKeyDown={(event) => event.key === 'Enter' && store(event.currentTarget.value)}
         />
-      </label>
-      <label className="check-row">
-        <input
-          type="checkbox"
-          checked={heldOut}
-          onChange={() =>
-            void imagesChanged(
-              [{ id, heldOut: !heldOut }],
-              heldOut ? `${fileName} is trained on again` : `${fileName} kept for validation`,
-            )
-          }
-        />
-        Keep for validation <Info term="validationSplit" label="validation" />
-      </label>
+      </div>
+      <div className="check-row">
+        <label>
+          <input
+            type="checkbox"
+            checked={heldOut}
+            onChange={() =>
+              void imagesChanged(
+                [{ id, heldOut: !heldOut }],
+                heldOut ? `${fileName} is trained on again` : `${fileName} kept for validation`,
+              )
+            }
+          />
+          Keep for validation
+        </label>
+        <Info term="validationSplit" label="validation" />
+      </div>
     </div>
   );
 }
@@ -77,12 +81,16 @@ export function ImageDialog({ image, tool, sizes, onTool, onClose, onPrevious, o
   const onEdit = useCallback<OnEdit>((next) => {
     store.current = next;
   }, []);
+  const turns = useRef(0);
   const leave = async (then: (() => void) | undefined): Promise<void> => {
+    turns.current += 1;
+    const turn = turns.current;
     // Taken first: it may be left twice, by a press and the focus that follows it, and the next editor may be there before this one is stored.
     const save = store.current;
     store.current = null;
     await save?.();
-    then?.();
+    // Whatever was asked for last counts: a dialog that was closed meanwhile must not open the next image.
+    if (turn === turns.current) then?.();
   };
   return (
     <Dialog.Root open onOpenChange={(open) => !open && void leave(onClose)}>
@@ -136,6 +144,9 @@ export function ImageDialog({ image, tool, sizes, onTool, onClose, onPrevious, o
               {url !== null && tool === 'mask' && <MaskEditor image={image} url={url} sizes={sizes} onEdit={onEdit} />}
             </div>
             <div className="image-caption" key={image.id}>
+              <span className="field-head" aria-hidden="true">
+                Caption
+              </span>
               <CaptionField image={image} />
             </div>
             <footer className="image-dialog-foot">

@@ -185,15 +185,17 @@ export function LoraCard({ lora }: { readonly lora: ShelfLora }) {
             <StepChoice lora={lora} />
             {hasTextEncoder ? (
               <div className="lora-te">
-                <label className="check">
-                  <input
-                    type="checkbox"
-                    checked={textEncoderWeight !== null}
-                    onChange={(event) => textEncoderWeightMoved(key, event.target.checked ? weight : null)}
-                  />{' '}
-                  Another weight for the text encoder{' '}
+                <div className="check-row">
+                  <label>
+                    <input
+                      type="checkbox"
+                      checked={textEncoderWeight !== null}
+                      onChange={(event) => textEncoderWeightMoved(key, event.target.checked ? weight : null)}
+                    />
+                    Another weight for the text encoder
+                  </label>
                   <Info term="textEncoderWeight" label="the text encoder’s weight" />
-                </label>
+                </div>
                 {textEncoderWeight !== null && (
                   <WeightSlider
                     label={`Text encoder weight of ${name}`}
