@@ -5,6 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test, type Page } from '@playwright/test';
+import { pixelsOf } from './support/pixels.ts';
 import { parseSafetensors } from './support/safetensors.ts';
 
 const steps = 4;
@@ -70,6 +71,8 @@ test('try it now: from the first click to a LoRA of the demo model', async ({ pa
     await field(page, 'Batch size').fill('2');
     await page.getByRole('button', { name: /^Samples/ }).click();
     await field(page, 'Sample steps').fill('3');
+    await page.getByRole('button', { name: /^Validation and checkpoints/ }).click();
+    await field(page, 'Checkpoint every').fill(String(steps / 2));
     await expect(page.getByTestId('preset-in-use')).toHaveText('Style for the demo model, 2 changed');
     await page.getByRole('button', { name: 'Start training' }).click();
     const strip = page.getByTestId('strip');
@@ -97,6 +100,19 @@ test('try it now: from the first click to a LoRA of the demo model', async ({ pa
     await page.keyboard.press('End');
     await expect(page.getByText('Pixel art at 2.00')).toBeVisible({ timeout: 180_000 });
     await expect(page.getByRole('list', { name: 'Latest pictures' }).getByRole('listitem')).toHaveCount(2);
+  });
+
+  await test.step('the steps of the training, side by side', async () => {
+    await page.getByRole('tab', { name: 'X/Y/Z plot' }).click();
+    await page.getByLabel('X axis').selectOption({ label: 'Training step' });
+    await page.getByLabel('Y axis').selectOption({ label: 'Nothing' });
+    await page.getByRole('button', { name: `Kept: ${steps / 2}, ${steps}` }).click();
+    await field(page, 'Steps').fill('2');
+    await page.getByRole('button', { name: 'Draw the plot' }).click();
+    await expect(page.getByTestId('plot-done')).toContainText('2 of 2 pictures drawn', { timeout: 180_000 });
+    const cells = await page.getByTestId('plot-grid').locator('img').all();
+    const [half, whole] = await Promise.all(cells.map((image) => pixelsOf(image)));
+    expect(half).not.toBe(whole);
   });
 
   await test.step('the exported file says what it belongs to', async () => {

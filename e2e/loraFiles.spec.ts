@@ -129,5 +129,29 @@ test('a LoRA file is looked into, resized, exported, merged and baked', async ({
       expect(names.includes(part), part).toBe(true);
   });
 
+  await test.step('and as one file, in the names that A1111 reads', async () => {
+    await dialog(page).getByRole('button', { name: 'One file' }).click();
+    const download = page.waitForEvent('download', { timeout: 180_000 });
+    await dialog(page).getByRole('button', { name: 'Bake and save' }).click();
+    const file = await download;
+    expect(file.suggestedFilename()).toBe('Dots model.safetensors');
+    const path = join(folder, 'model.safetensors');
+    await file.saveAs(path);
+    const bytes = await readFile(path);
+    const length = Number(bytes.readBigUInt64LE(0));
+    const header = JSON.parse(bytes.toString('utf8', 8, 8 + length)) as Record<
+      string,
+      { data_offsets: [number, number] }
+    >;
+    for (const name of [
+      'model.diffusion_model.input_blocks.0.0.weight',
+      'first_stage_model.decoder.conv_in.weight',
+      'cond_stage_model.transformer.text_model.embeddings.token_embedding.weight',
+    ])
+      expect(Object.keys(header), name).toContain(name);
+    const ends = Object.values(header).flatMap(({ data_offsets: offsets }) => (offsets ? [offsets[1]] : []));
+    expect(bytes.length).toBe(8 + length + Math.max(...ends));
+  });
+
   expect(complaints).toEqual([]);
 });

@@ -1,12 +1,12 @@
 // Plan: the LoRA shelf with the demo model. Two files dropped in and one fetched from a local Hub; their sliders redraw, and at 0
-// the picture is the plain model's to the byte, as it is when they are switched off; a layer that matches nothing is listed; a LoRA taken
+// the picture is the plain model's to the byte, as it is when they are switched off; the text encoder's weight; an embedding; a layer that matches nothing is listed; a LoRA taken
 // off comes back by Undo; `<lora:` completes in the prompt, and Ctrl+Up weighs a word; all of it outlives a reload.
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test, type Page } from '@playwright/test';
 import { startHub } from '../tools/hub/server.ts';
-import { writeDemoLora } from './support/demoLora.ts';
+import { writeDemoEmbedding, writeDemoLora } from './support/demoLora.ts';
 import { pixelsOf } from './support/pixels.ts';
 
 let folder: string;
@@ -14,13 +14,15 @@ let folder: string;
 test.beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'loratory-loras-'));
   await writeDemoLora(join(folder, 'Dots.safetensors'), 3);
-  await writeDemoLora(join(folder, 'Waves.safetensors'), 11, { strange: true });
+  await writeDemoLora(join(folder, 'Waves.safetensors'), 11, { strange: true, textEncoder: true });
+  await writeDemoEmbedding(join(folder, 'sparkle.safetensors'));
 });
 
 test.afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const field = (page: Page, name: string) => page.getByRole('textbox', { name, exact: true });
 const picture = (page: Page) => page.getByRole('img', { name: /^Generated picture/ });
+const drawn = (page: Page) => page.getByRole('list', { name: 'Latest pictures' }).getByRole('listitem');
 const slider = (page: Page, name: string) => page.getByRole('slider', { name: `Weight of ${name}`, exact: true });
 
 test('two LoRAs with sliders, and a third from the Hub', async ({ page }) => {
@@ -73,6 +75,47 @@ test('two LoRAs with sliders, and a third from the Hub', async ({ page }) => {
     await page.getByRole('switch', { name: 'Use Dots' }).click();
     await expect(page.getByText(/^plain model · seed 42/)).toBeVisible({ timeout: 180_000 });
     expect(await pixelsOf(picture(page))).toBe(plain);
+  });
+
+  await test.step('the text encoder at a weight of its own', async () => {
+    await page.getByRole('switch', { name: 'Use Waves' }).click();
+    const card = page.getByRole('listitem', { name: 'Waves' });
+    await card.getByRole('button', { name: 'More about Waves' }).click();
+    const count = await drawn(page).count();
+    await card.getByRole('checkbox', { name: 'Another weight for the text encoder' }).check();
+    await card.getByRole('slider', { name: 'Text encoder weight of Waves' }).focus();
+    await page.keyboard.press('End');
+    await expect(drawn(page)).toHaveCount(count + 1, { timeout: 180_000 });
+    // The UNet's part is at 0 still.
+    await expect(page.getByText(/^Waves at 0\.00/)).toBeVisible();
+    expect(await pixelsOf(picture(page))).not.toBe(plain);
+    await card.getByRole('checkbox', { name: 'Another weight for the text encoder' }).uncheck();
+    await page.getByRole('switch', { name: 'Use Waves' }).click();
+    await expect(page.getByText(/^plain model · seed 42/)).toBeVisible({ timeout: 180_000 });
+    expect(await pixelsOf(picture(page))).toBe(plain);
+  });
+
+  await test.step('a textual-inversion embedding', async () => {
+    await page.getByRole('button', { name: 'Add', exact: true }).click();
+    await page.getByRole('tab', { name: 'Embeddings' }).click();
+    await page.getByTestId('embedding-input').setInputFiles(join(folder, 'sparkle.safetensors'));
+    await expect(page.getByRole('list', { name: 'Embeddings' })).toContainText('2 tokens · 128 wide');
+    await page.getByRole('list', { name: 'Embeddings' }).getByRole('button', { name: 'sparkle', exact: true }).click();
+    await page.getByRole('button', { name: 'Close' }).click();
+    await expect(field(page, 'Prompt')).toHaveValue('a red apple, sparkle');
+    const generated = async (): Promise<string> => {
+      const count = await drawn(page).count();
+      await page.getByRole('button', { name: 'Generate' }).click();
+      await expect(drawn(page)).toHaveCount(count + 1, { timeout: 180_000 });
+      return pixelsOf(picture(page));
+    };
+    const withIt = await generated();
+    await page.getByRole('button', { name: 'Add', exact: true }).click();
+    await page.getByRole('tab', { name: 'Embeddings' }).click();
+    await page.getByRole('button', { name: 'Remove sparkle.safetensors from this browser' }).click();
+    await page.getByRole('button', { name: 'Close' }).click();
+    // Now it is a word like any other.
+    expect(await generated()).not.toBe(withIt);
   });
 
   await test.step('off the shelf and back', async () => {

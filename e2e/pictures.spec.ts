@@ -1,7 +1,7 @@
 // Plan: pictures with the demo model. A picture saved as PNG and dropped on the prompt after everything was changed brings its settings
 // back and draws the same pixels; A1111's text pasted does likewise and says what has no place here; a part of a picture is painted over
-// and drawn again; two pictures are wiped by the keyboard; the gallery outlives a reload and deletes with an undo; an X/Y plot fills its
-// grid and is saved as one picture.
+// and drawn again; two pictures are wiped by the keyboard; the gallery outlives a reload and deletes with an undo; two at once with hires fix;
+// the queue in another order; an X/Y plot fills its grid, is kept, and is saved as one picture.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,12 +21,13 @@ test.afterAll(() => rm(folder, { recursive: true, force: true }));
 const field = (page: Page, name: string) => page.getByRole('textbox', { name, exact: true });
 const picture = (page: Page) => page.getByRole('img', { name: /^Generated picture/ });
 
-test('settings travel in pictures; gallery, comparison and plot', async ({ page }) => {
+test('settings travel in pictures; gallery, comparison and plot', async ({ page, context }) => {
   const complaints: string[] = [];
   page.on('console', (message) => {
     if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text());
   });
   page.on('pageerror', (error) => complaints.push(error.message));
+  await context.grantPermissions(['clipboard-read', 'clipboard-write']);
   await page.goto('/#try');
   const file = join(folder, 'picture.png');
 
@@ -53,6 +54,14 @@ test('settings travel in pictures; gallery, comparison and plot', async ({ page 
     const saved = await download;
     expect(saved.suggestedFilename()).toBe('a-red-1-2-apple-1234.png');
     await saved.saveAs(file);
+    const webp = page.waitForEvent('download');
+    await page.getByRole('button', { name: 'More actions' }).click();
+    await page.getByRole('menuitem', { name: /^Save WebP/ }).click();
+    await (await webp).saveAs(join(folder, 'picture.webp'));
+    await page.getByRole('button', { name: 'Copy the picture' }).click();
+    await expect(page.getByText('Picture copied', { exact: true })).toBeVisible();
+    const types = await page.evaluate(async () => (await navigator.clipboard.read()).flatMap((item) => item.types));
+    expect(types).toEqual(['image/png']);
     return pixelsOf(picture(page));
   });
 
@@ -63,6 +72,10 @@ test('settings travel in pictures; gallery, comparison and plot', async ({ page 
     await field(page, 'Seed').fill('7');
     await page.getByLabel('Scheduler', { exact: true }).selectOption({ label: 'Euler' });
     await page.getByRole('button', { name: 'Take Dots off the shelf' }).click();
+    await page.getByTestId('settings-input').setInputFiles(join(folder, 'picture.webp'));
+    await expect(page.getByTestId('restored')).toContainText('All settings restored from picture.webp');
+    await expect(field(page, 'Seed')).toHaveValue('1234');
+    await field(page, 'Seed').fill('7');
     await page.getByTestId('settings-input').setInputFiles(file);
     await expect(page.getByTestId('restored')).toContainText('All settings restored from picture.png');
     await expect(field(page, 'Prompt')).toHaveValue('a (red:1.2) apple');
@@ -144,6 +157,32 @@ test('settings travel in pictures; gallery, comparison and plot', async ({ page 
     await expect(cards).toHaveCount(2);
   });
 
+  await test.step('two at once with hires fix; what waits is put in another order', async () => {
+    await page.getByRole('tab', { name: 'Picture', exact: true }).click();
+    await page.getByRole('button', { name: /^Several at a time/ }).click();
+    await field(page, 'At once').fill('2');
+    await page.getByRole('button', { name: /^Hires fix/ }).click();
+    await page.getByRole('switch', { name: 'Draw small, enlarge, refine' }).click();
+    await field(page, 'Enlarge by').fill('1.25');
+    await page.getByRole('button', { name: 'Generate 2' }).click();
+    await page.getByRole('switch', { name: 'Draw small, enlarge, refine' }).click();
+    await field(page, 'At once').fill('1');
+    for (const prompt of ['a blue cup', 'a blue hat']) {
+      await field(page, 'Prompt').fill(prompt);
+      await page.getByRole('button', { name: 'Queue' }).click();
+    }
+    const waiting = page.getByRole('region', { name: 'Waiting' }).getByRole('listitem');
+    await expect(waiting).toHaveText(['a blue cup', 'a blue hat']);
+    await page.getByRole('button', { name: 'Draw sooner: a blue hat' }).click();
+    await expect(waiting).toHaveText(['a blue hat', 'a blue cup']);
+    for (const prompt of ['a blue hat', 'a blue cup'])
+      await page.getByRole('button', { name: `Take out of the queue: ${prompt}` }).click();
+    await expect(waiting).toHaveCount(0);
+    await expect(page.getByText(/^plain model · seed 100 · .* · 80 × 80 · /)).toBeVisible({ timeout: 180_000 });
+    await expect(page.getByRole('list', { name: 'Latest pictures' }).getByRole('listitem')).toHaveCount(6);
+    await field(page, 'Prompt').fill('a blue fish');
+  });
+
   await test.step('an X/Y plot, as one picture', async () => {
     await page.getByRole('tab', { name: 'X/Y/Z plot' }).click();
     await page.getByLabel('X axis').selectOption({ label: 'Steps' });
@@ -165,6 +204,10 @@ test('settings travel in pictures; gallery, comparison and plot', async ({ page 
     // Two columns and two rows of pictures, three times enlarged, with labels beside and above them.
     expect(width).toBeGreaterThan(2 * 192 + 40);
     expect(height).toBeGreaterThan(2 * 192 + 30);
+    // It is kept as well.
+    await page.getByRole('tab', { name: /^Gallery/ }).click();
+    await page.getByRole('button', { name: /X\/Y\/Z plot: Steps × Prompt/ }).click();
+    await expect(page.getByText(`X/Y/Z plot: Steps × Prompt: search and replace · ${width} × ${height}`)).toBeVisible();
   });
 
   expect(complaints).toEqual([]);

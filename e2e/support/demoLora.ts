@@ -3,6 +3,9 @@ import { open, writeFile } from 'node:fs/promises';
 
 const weights = 'public/models/demo/unet/diffusion_pytorch_model.safetensors';
 
+/** Of the demo model's text encoder. */
+const textWidth = 128;
+
 interface Entry {
   readonly shape: readonly [number, number];
 }
@@ -32,12 +35,22 @@ function numbers(count: number, seed: number): Float32Array {
   });
 }
 
-/** Writes a kohya file of rank 2 whose effect depends on `seed`; `strange`: with a layer that no model has. */
-export async function writeDemoLora(path: string, seed: number, { strange = false } = {}): Promise<void> {
+/** Writes a kohya file of rank 2 whose effect depends on `seed`; `strange`: with a layer that no model has; `textEncoder`: with its layers. */
+export async function writeDemoLora(
+  path: string,
+  seed: number,
+  { strange = false, textEncoder = false } = {},
+): Promise<void> {
   const rank = 2;
   const tensors: [name: string, shape: readonly number[], values: Float32Array][] = [];
-  for (const [name, [outputs, inputs]] of await crossAttentions()) {
-    const key = `lora_unet_${name.replaceAll('.', '_')}`;
+  const layers: [key: string, shape: readonly [number, number]][] = (await crossAttentions()).map(([name, shape]) => [
+    `lora_unet_${name.replaceAll('.', '_')}`,
+    shape,
+  ]);
+  if (textEncoder)
+    for (const layer of [0, 1])
+      layers.push([`lora_te_text_model_encoder_layers_${layer}_self_attn_v_proj`, [textWidth, textWidth]]);
+  for (const [key, [outputs, inputs]] of layers) {
     tensors.push([`${key}.lora_down.weight`, [rank, inputs], numbers(rank * inputs, seed + tensors.length)]);
     tensors.push([
       `${key}.lora_up.weight`,
@@ -53,14 +66,25 @@ export async function writeDemoLora(path: string, seed: number, { strange = fals
         part === 'lora_down' ? [rank, 4] : [4, rank],
         numbers(8, 1),
       ]);
+  await writeTensors(path, tensors, {
+    ss_network_module: 'networks.lora',
+    'modelspec.trigger_phrase': `word${seed}`,
+    ss_tag_frequency: JSON.stringify({ set: { drawing: 9, [`thing ${seed}`]: 4 } }),
+  });
+}
+
+/** Writes a textual-inversion embedding of two tokens for the demo model, in A1111's form. */
+export async function writeDemoEmbedding(path: string): Promise<void> {
+  await writeTensors(path, [['emb_params', [2, textWidth], numbers(2 * textWidth, 5).map((value) => value * 0.1)]], {});
+}
+
+async function writeTensors(
+  path: string,
+  tensors: readonly (readonly [name: string, shape: readonly number[], values: Float32Array])[],
+  metadata: Readonly<Record<string, string>>,
+): Promise<void> {
   let at = 0;
-  const header: Record<string, unknown> = {
-    __metadata__: {
-      ss_network_module: 'networks.lora',
-      'modelspec.trigger_phrase': `word${seed}`,
-      ss_tag_frequency: JSON.stringify({ set: { drawing: 9, [`thing ${seed}`]: 4 } }),
-    },
-  };
+  const header: Record<string, unknown> = { __metadata__: metadata };
   for (const [name, shape, values] of tensors) {
     header[name] = { dtype: 'F32', shape, data_offsets: [at, at + values.byteLength] };
     at += values.byteLength;

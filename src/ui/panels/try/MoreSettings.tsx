@@ -1,3 +1,4 @@
+import { sizesInUse } from '../../../store/modelDefaults.ts';
 import { Disclosure } from '../../components/Disclosure.tsx';
 import { Switch } from '../../components/Switch.tsx';
 import { Info } from '../../components/Info.tsx';
@@ -28,11 +29,12 @@ export function FormSwitch({
 
 function Hires() {
   const on = useStudio((state) => state.generateForm.hires === 'on');
-  const aside = useStudio(({ generateForm: { hires, hiresScale, width, height } }) =>
-    hires === 'on'
-      ? `${Math.floor(Number(width) * Number(hiresScale))} × ${Math.floor(Number(height) * Number(hiresScale))}`
-      : 'off',
-  );
+  const aside = useStudio((state) => {
+    const { hires, hiresScale, width, height } = state.generateForm;
+    const { sizeUnit } = sizesInUse(state);
+    const enlarged = (side: string): number => Math.floor((Number(side) * Number(hiresScale)) / sizeUnit) * sizeUnit;
+    return hires === 'on' ? `${enlarged(width)} × ${enlarged(height)}` : 'off';
+  });
   return (
     <Disclosure title="Hires fix" aside={aside} startOpen={on}>
       <FormSwitch field="hires" label="Draw small, enlarge, refine">

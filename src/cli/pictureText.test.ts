@@ -1,11 +1,12 @@
+// Tests formats/pictureText.ts and formats/exif.ts here, where sharp is known.
 // Plan: settings in WebP come back, beyond Latin too, and the file stays a picture that sharp (libwebp) decodes to the same pixels, with
 // transparent parts and without; EXIF that sharp itself writes into WebP and JPEG is read, in both orders of bytes; damage is no
 // settings, never a crash.
 import sharp from 'sharp';
 import { expect, test } from 'vitest';
-import { encodeUserComment, readUserComment } from './exif.ts';
-import { readPictureParameters, withWebpParameters } from './pictureText.ts';
-import { encodePng } from './png.ts';
+import { encodeUserComment, readUserComment } from '../formats/exif.ts';
+import { readPictureParameters, withWebpParameters } from '../formats/pictureText.ts';
+import { encodePng } from '../formats/png.ts';
 
 const text = 'ein Kätzchen, 猫 🐈\nNegative prompt: dog\nSteps: 2, Sampler: Euler, Seed: 5';
 
