@@ -69,7 +69,7 @@ function LiveHeader() {
           <span className="phase-dot" aria-hidden="true" />
           <h2 data-testid="train-phase">{phaseLabels[phase]}</h2>
           <span className="live-detail">
-            {status === null ? 'Waking the engine…' : status.detail}
+            {status === null ? 'Waking the engine…' : status.detail !== phaseLabels[phase] && status.detail}
             {phase === 'sampling' && typeof status?.progress === 'number' && ` · ${Math.round(status.progress * 100)}%`}
           </span>
         </div>

@@ -12,7 +12,10 @@ export function ValidationNote({
   if (verdict === null) return null;
   const Icon = verdict.kind === 'memorising' ? TriangleAlert : GraduationCap;
   return (
-    <p className={verdict.kind === 'memorising' ? 'verdict verdict-warn' : 'verdict'} data-testid="validation-verdict">
+    <p
+      className={verdict.kind === 'memorising' ? 'validation-note validation-warn' : 'validation-note'}
+      data-testid="validation-verdict"
+    >
       <Icon size={16} aria-hidden="true" />
       <span>{verdict.text}</span>
     </p>

@@ -273,7 +273,7 @@ function ExportForm({ lora, start, hasTags, onClose }: ExportFormProps) {
             </Field>
           )}
           <WriteFields value={write} onChange={setWrite} />
-          <div>
+          <div className="stack-tight">
             <p className="field-head">Who will take this file</p>
             <ToolProgress />
             {written !== null && !('blob' in written) && <ErrorNote error={written} />}
