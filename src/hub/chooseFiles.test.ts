@@ -48,6 +48,14 @@ test('of the SD1.5 repository: configs, tokenizer and one half-precision set of 
   );
 });
 
+test('what makes previews better, where it is there', () => {
+  const extras = ['vae/latent_colours.json', 'taesd/taesd_decoder.safetensors'];
+  const others = ['taesd/taesd_encoder.safetensors', 'taesd/README.md'];
+  expect(weightsOf([...OTHERS, `${UNET}.safetensors`, ...extras, ...others]).toSorted()).toEqual(
+    [...OTHERS, `${UNET}.safetensors`, ...extras].toSorted(),
+  );
+});
+
 test('full precision where there is no half, each component by itself', () => {
   expect(weightsOf([...OTHERS, `${UNET}.safetensors`, `${UNET}.bin`])).toContain(`${UNET}.safetensors`);
   expect(weightsOf([...OTHERS, `${UNET}.safetensors`])).toContain('vae/diffusion_pytorch_model.fp16.safetensors');

@@ -45,6 +45,9 @@ const COMPONENTS: readonly Component[] = [
   { folder: /^scheduler$/, name: 'scheduler', required: ['scheduler_config.json'] },
 ];
 
+/** What makes previews better where a repository brings it: see models/taesd.ts and models/repository.ts. */
+const EXTRAS: readonly string[] = ['vae/latent_colours.json', 'taesd/taesd_decoder.safetensors'];
+
 /**
  * The paths to fetch out of all `paths` of the repository `id`: small files first, so that a bad configuration shows early.
  * Throws {@link NotAModelError} that says what is missing or what the repository is instead.
@@ -70,7 +73,7 @@ export function chooseFiles(id: string, paths: readonly string[]): string[] {
     const { weights: stem } = component;
     return stem === undefined ? [] : foldersOf(component).flatMap((folder) => chooseWeights(id, folder, stem, paths));
   });
-  return [...configs, ...weights];
+  return [...configs, ...EXTRAS.filter((path) => all.has(path)), ...weights];
 }
 
 /** One set of weights of a component: a single file, or shards with their index. */

@@ -10,6 +10,7 @@ import { createLiveRunSlice } from './liveRun.ts';
 import { createLoraToolsSlice } from './loraTools.ts';
 import { createInterchangeSlice } from './interchange.ts';
 import { createModelSlice } from './model.ts';
+import { createPreviewDecoderSlice } from './previewDecoder.ts';
 import { createPreflightSlice } from './preflight.ts';
 import { createPresetsSlice } from './presets.ts';
 import { createPlotSlice } from './plot.ts';
@@ -47,6 +48,7 @@ export function createStudioStore(client: StudioClient): StudioStore {
       ...createEmbeddingsSlice(context),
       ...createGenerateSlice(context),
       ...createGallerySlice(context),
+      ...createPreviewDecoderSlice(context),
       ...createRestoreSlice(context),
       ...createPlotSlice(context),
       ...createLoraToolsSlice(context),

@@ -12,6 +12,7 @@ import type { InterchangeSlice } from './interchange.ts';
 import type { ModelSlice } from './model.ts';
 import type { PresetsSlice } from './presets.ts';
 import type { PlotSlice } from './plot.ts';
+import type { PreviewDecoderSlice } from './previewDecoder.ts';
 import type { PreflightSlice } from './preflight.ts';
 import type { PromptCountSlice } from './promptCount.ts';
 import type { RestoreSlice } from './restore.ts';
@@ -40,6 +41,7 @@ export interface StudioState
     EmbeddingsSlice,
     GenerateSlice,
     GallerySlice,
+    PreviewDecoderSlice,
     RestoreSlice,
     PlotSlice,
     LoraToolsSlice,

@@ -447,6 +447,28 @@ describe('trying', () => {
     expect(store.getState().hubSearch.hits).toEqual([hit]);
   });
 
+  it('fetches the decoder of previews when asked, and says why it could not', async () => {
+    let fails = true;
+    const { store, calls } = setUp({
+      'preview.isStored': () => false,
+      'preview.fetch': () => {
+        if (fails) throw new RemoteError(toPlainError(new Error('no network')));
+        return null;
+      },
+    });
+    await store.getState().previewDecoderNeeded();
+    expect(store.getState().previewDecoder).toBe('missing');
+    await store.getState().previewDecoderRequested();
+    expect(store.getState()).toMatchObject({
+      previewDecoder: 'missing',
+      previewDecoderError: { message: 'no network' },
+    });
+    fails = false;
+    await store.getState().previewDecoderRequested();
+    expect(store.getState()).toMatchObject({ previewDecoder: 'stored', previewDecoderError: null });
+    expect(calls.at(-1)?.payload).toEqual({ id: 'madebyollin/taesd', endpoint: 'https://huggingface.co' });
+  });
+
   it('draws a plot cell by cell, around a cell that fails, and keeps it as one picture', async () => {
     const { store, calls } = setUp({
       ...answers,

@@ -4,6 +4,7 @@ import { Switch } from '../../components/Switch.tsx';
 import { Info } from '../../components/Info.tsx';
 import { useStudio } from '../../StudioContext.tsx';
 import { ChoiceField, NumberField } from './fields.tsx';
+import { PreviewDecoder } from './PreviewDecoder.tsx';
 
 /** A switch of the form with its words beside it. */
 export function FormSwitch({
@@ -112,6 +113,7 @@ export function MoreSettings() {
           />
         </div>
         <FormSwitch field="preview" label="Show the picture while it is drawn" />
+        <PreviewDecoder />
       </Disclosure>
     </>
   );
