@@ -7,9 +7,16 @@ import type { BakeOptions } from '../../../worker/protocol.ts';
 import { ErrorNote } from '../../components/ErrorNote.tsx';
 import { Field, TextField } from '../../components/Field.tsx';
 import { Modal } from '../../components/Modal.tsx';
+import { SegmentedChoice } from '../../components/SegmentedChoice.tsx';
 import { useStudio } from '../../StudioContext.tsx';
 import { ToolProgress } from './ToolProgress.tsx';
+import { precisions } from './WriteFields.tsx';
 import { useToolLoras, weightedInputs, WeightedPicks, type Weights } from './WeightedPicks.tsx';
+
+const layouts: readonly (readonly [BakeOptions['layout'], string])[] = [
+  ['single', 'One file'],
+  ['folder', 'diffusers folder'],
+];
 
 /** Writes a whole model with LoRAs in its weights, for tools that know no LoRAs. */
 export function BakeDialog({ lora, onClose }: { readonly lora: ToolLora; readonly onClose: () => void }) {
@@ -73,43 +80,18 @@ export function BakeDialog({ lora, onClose }: { readonly lora: ToolLora; readonl
             )}
           </Field>
           <TextField label="Title" value={title} onChange={setTitle} />
-          <fieldset className="choice-field">
-            <legend>As</legend>
-            <div className="segmented">
-              <button
-                type="button"
-                className="segment"
-                aria-pressed={layout === 'single'}
-                onClick={() => setLayout('single')}
-              >
-                One file
-              </button>
-              <button
-                type="button"
-                className="segment"
-                aria-pressed={layout === 'folder'}
-                onClick={() => setLayout('folder')}
-              >
-                diffusers folder
-              </button>
-            </div>
-            <p className="field-hint">
-              {layout === 'single'
+          <SegmentedChoice
+            label="As"
+            options={layouts}
+            value={layout}
+            onChange={setLayout}
+            hint={
+              layout === 'single'
                 ? 'A .safetensors checkpoint for A1111, Forge and ComfyUI.'
-                : 'A zip of the folder that diffusers loads.'}
-            </p>
-          </fieldset>
-          <fieldset className="choice-field">
-            <legend>Precision</legend>
-            <div className="segmented">
-              <button type="button" className="segment" aria-pressed={dtype === 'F16'} onClick={() => setDtype('F16')}>
-                Half (fp16)
-              </button>
-              <button type="button" className="segment" aria-pressed={dtype === 'F32'} onClick={() => setDtype('F32')}>
-                Full (fp32)
-              </button>
-            </div>
-          </fieldset>
+                : 'A zip of the folder that diffusers loads.'
+            }
+          />
+          <SegmentedChoice label="Precision" term="precision" options={precisions} value={dtype} onChange={setDtype} />
           <ToolProgress />
           {error !== null && <ErrorNote error={error} />}
         </div>

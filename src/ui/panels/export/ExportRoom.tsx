@@ -1,11 +1,11 @@
-import { FileSearch, FolderOpen } from 'lucide-react';
+import { FileSearch } from 'lucide-react';
 import { useEffect } from 'react';
-import { useDropzone } from 'react-dropzone';
 import { formatDate, plural } from '../../../store/format.ts';
 import type { ToolLora } from '../../../store/loraTools.ts';
 import { sourceKey } from '../../../store/shelf.ts';
 import type { StoredRun } from '../../../worker/protocol.ts';
 import { BlobImage } from '../../components/BlobImage.tsx';
+import { DropLine } from '../../components/DropLine.tsx';
 import { LogoMark } from '../../components/Logo.tsx';
 import { useStudio } from '../../StudioContext.tsx';
 import { FileDetail } from './FileDetail.tsx';
@@ -64,22 +64,11 @@ function FileItem({ lora, selected }: { readonly lora: ToolLora; readonly select
 /** Where files are dropped to be looked into. */
 function InspectZone({ large = false }: { readonly large?: boolean }) {
   const inspected = useStudio((state) => state.loraFilesInspected);
-  const { getRootProps, getInputProps, isDragActive, open } = useDropzone({
-    noClick: true,
-    noKeyboard: true,
-    onDrop: (files) => inspected(files),
-  });
   return (
-    <div {...getRootProps({ className: isDragActive ? 'drop-line drop-line-active' : 'drop-line' })}>
-      <input {...getInputProps({ 'aria-label': 'Look into LoRA files' })} data-testid="inspect-input" />
-      <span>
-        <FileSearch size={15} aria-hidden="true" className="inline-icon" /> Drop any LoRA file to see what is in it
-        {large ? ', resize it, merge it, or bake it into a model.' : '.'}
-      </span>
-      <button type="button" className="button button-small" onClick={open}>
-        <FolderOpen size={14} aria-hidden="true" /> Choose files
-      </button>
-    </div>
+    <DropLine label="Look into LoRA files" testId="inspect-input" onFiles={inspected}>
+      <FileSearch size={15} aria-hidden="true" className="inline-icon" /> Drop any LoRA file to see what is in it
+      {large ? ', resize it, merge it, or bake it into a model.' : '.'}
+    </DropLine>
   );
 }
 

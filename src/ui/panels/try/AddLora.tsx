@@ -1,12 +1,13 @@
-import { Check, FolderOpen, Plus, Trash2 } from 'lucide-react';
+import { Check, Plus, Trash2 } from 'lucide-react';
 import { Tabs } from 'radix-ui';
 import type { ReactNode } from 'react';
-import { useDropzone } from 'react-dropzone';
 import { useShallow } from 'zustand/react/shallow';
 import { formatBytes, formatDate } from '../../../store/format.ts';
 import { sourceKey } from '../../../store/shelf.ts';
 import type { LibraryLora, LoraSource } from '../../../worker/protocol.ts';
+import { DropLine } from '../../components/DropLine.tsx';
 import { Modal } from '../../components/Modal.tsx';
+import { TabSegments } from '../../components/TabSegments.tsx';
 import { useStudio } from '../../StudioContext.tsx';
 import { Embeddings } from './Embeddings.tsx';
 import { HubLoras } from './HubLoras.tsx';
@@ -74,20 +75,11 @@ function Files() {
   const adding = useStudio((state) => state.addingLoras);
   const dropped = useStudio((state) => state.loraFilesDropped);
   const removed = useStudio((state) => state.libraryLoraRemoved);
-  const { getRootProps, getInputProps, isDragActive, open } = useDropzone({
-    noClick: true,
-    noKeyboard: true,
-    onDrop: (files) => void dropped(files),
-  });
   return (
     <>
-      <div {...getRootProps({ className: isDragActive ? 'drop-line drop-line-active' : 'drop-line' })}>
-        <input {...getInputProps({ 'aria-label': 'Add LoRA files' })} data-testid="lora-input" />
-        <span>{adding ? 'Reading…' : 'Drop .safetensors files here: kohya, diffusers, PEFT, LyCORIS, DoRA'}</span>
-        <button type="button" className="button button-small" onClick={open}>
-          <FolderOpen size={14} aria-hidden="true" /> Choose files
-        </button>
-      </div>
+      <DropLine label="Add LoRA files" testId="lora-input" onFiles={(files) => void dropped(files)}>
+        {adding ? 'Reading…' : 'Drop .safetensors files here: kohya, diffusers, PEFT, LyCORIS, DoRA'}
+      </DropLine>
       <ul className="picks">
         {library.map((lora) => (
           <LoraRow key={lora.id} source={{ kind: 'file', loraId: lora.id }} name={lora.name} facts={factsOf(lora)}>
@@ -106,25 +98,19 @@ function Files() {
   );
 }
 
+const places = [
+  ['runs', 'Your runs'],
+  ['files', 'Files'],
+  ['hub', 'Hub'],
+  ['embeddings', 'Embeddings'],
+] as const;
+
 /** Where LoRAs come from: our runs, files, the Hub. */
 export function AddLora({ open, onClose }: { readonly open: boolean; readonly onClose: () => void }) {
   return (
     <Modal open={open} onClose={onClose} title="Add a LoRA or an embedding">
       <Tabs.Root defaultValue="runs" className="tabs">
-        <Tabs.List className="segmented" aria-label="Where it comes from">
-          <Tabs.Trigger value="runs" className="segment">
-            Your runs
-          </Tabs.Trigger>
-          <Tabs.Trigger value="files" className="segment">
-            Files
-          </Tabs.Trigger>
-          <Tabs.Trigger value="hub" className="segment">
-            Hub
-          </Tabs.Trigger>
-          <Tabs.Trigger value="embeddings" className="segment">
-            Embeddings
-          </Tabs.Trigger>
-        </Tabs.List>
+        <TabSegments label="Where it comes from" tabs={places} />
         <Tabs.Content value="runs" className="tab">
           <Runs />
         </Tabs.Content>

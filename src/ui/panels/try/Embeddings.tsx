@@ -1,8 +1,8 @@
-import { FolderOpen, Plus, Trash2 } from 'lucide-react';
+import { Plus, Trash2 } from 'lucide-react';
 import { useEffect } from 'react';
-import { useDropzone } from 'react-dropzone';
 import { formatBytes, plural } from '../../../store/format.ts';
 import type { LibraryEmbedding } from '../../../worker/protocol.ts';
+import { DropLine } from '../../components/DropLine.tsx';
 import { useStudio } from '../../StudioContext.tsx';
 
 function EmbeddingRow({ embedding }: { readonly embedding: LibraryEmbedding }) {
@@ -47,22 +47,11 @@ export function Embeddings() {
   const dropped = useStudio((state) => state.embeddingFilesDropped);
   const refreshed = useStudio((state) => state.embeddingsRefreshed);
   useEffect(() => void refreshed(), [refreshed]);
-  const { getRootProps, getInputProps, isDragActive, open } = useDropzone({
-    noClick: true,
-    noKeyboard: true,
-    onDrop: (files) => void dropped(files),
-  });
   return (
     <>
-      <div {...getRootProps({ className: isDragActive ? 'drop-line drop-line-active' : 'drop-line' })}>
-        <input {...getInputProps({ 'aria-label': 'Add embedding files' })} data-testid="embedding-input" />
-        <span>
-          Drop textual-inversion files (.safetensors) here. Write an embedding’s name in either prompt, and it acts.
-        </span>
-        <button type="button" className="button button-small" onClick={open}>
-          <FolderOpen size={14} aria-hidden="true" /> Choose files
-        </button>
-      </div>
+      <DropLine label="Add embedding files" testId="embedding-input" onFiles={(files) => void dropped(files)}>
+        Drop textual-inversion files (.safetensors) here. Write an embedding’s name in either prompt, and it acts.
+      </DropLine>
       <ul className="picks" aria-label="Embeddings">
         {embeddings.map((embedding) => (
           <EmbeddingRow key={embedding.id} embedding={embedding} />

@@ -2,6 +2,7 @@ import { Tabs } from 'radix-ui';
 import { useEffect, useState } from 'react';
 import type { TryView } from '../../../store/gallery.ts';
 import { ErrorNote } from '../../components/ErrorNote.tsx';
+import { TabSegments } from '../../components/TabSegments.tsx';
 import { useStudio } from '../../StudioContext.tsx';
 import { Gallery } from './Gallery.tsx';
 import { GenerateFoot } from './GenerateFoot.tsx';
@@ -50,17 +51,15 @@ export function TryRoom() {
       </aside>
       <Tabs.Root className="stage stage-try" value={view} onValueChange={(next) => viewOpened(next as TryView)} asChild>
         <main aria-label="Picture">
-          <Tabs.List className="segmented stage-views" aria-label="What is shown">
-            <Tabs.Trigger value="picture" className="segment">
-              Picture
-            </Tabs.Trigger>
-            <Tabs.Trigger value="gallery" className="segment">
-              Gallery {count > 0 && <span className="step-count">{count}</span>}
-            </Tabs.Trigger>
-            <Tabs.Trigger value="plot" className="segment">
-              X/Y/Z plot
-            </Tabs.Trigger>
-          </Tabs.List>
+          <TabSegments
+            label="What is shown"
+            className="stage-views"
+            tabs={[
+              ['picture', 'Picture'],
+              ['gallery', <>Gallery {count > 0 && <span className="step-count">{count}</span>}</>],
+              ['plot', 'X/Y/Z plot'],
+            ]}
+          />
           <DrawingAnnouncer />
           {error !== null && <ErrorNote error={error} />}
           <Tabs.Content value="picture" className="stage-view">
