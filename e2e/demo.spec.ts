@@ -73,7 +73,7 @@ test('try it now: from the first click to a LoRA of the demo model', async ({ pa
     await field(page, 'Sample steps').fill('3');
     await page.getByRole('button', { name: /^Validation and checkpoints/ }).click();
     await field(page, 'Checkpoint every').fill(String(steps / 2));
-    await expect(page.getByTestId('preset-in-use')).toHaveText('Style for the demo model, 2 changed');
+    await expect(page.getByTestId('preset-in-use')).toHaveText('Style for the demo model, 3 changed');
     await page.getByRole('button', { name: 'Start training' }).click();
     const strip = page.getByTestId('strip');
     await expect(strip).toHaveAttribute('data-step', /^[1-9]/, { timeout: 180_000 });

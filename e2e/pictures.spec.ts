@@ -164,12 +164,14 @@ test('settings travel in pictures; gallery, comparison and plot', async ({ page,
     await page.getByRole('button', { name: /^Hires fix/ }).click();
     await page.getByRole('switch', { name: 'Draw small, enlarge, refine' }).click();
     await field(page, 'Enlarge by').fill('1.25');
+    // Long enough for what is done meanwhile.
+    await field(page, 'Steps').fill('6');
     await page.getByRole('button', { name: 'Generate 2' }).click();
     await page.getByRole('switch', { name: 'Draw small, enlarge, refine' }).click();
     await field(page, 'At once').fill('1');
     for (const prompt of ['a blue cup', 'a blue hat']) {
       await field(page, 'Prompt').fill(prompt);
-      await page.getByRole('button', { name: 'Queue' }).click();
+      await page.getByRole('button', { name: 'Queue', exact: true }).click();
     }
     const waiting = page.getByRole('region', { name: 'Waiting' }).getByRole('listitem');
     await expect(waiting).toHaveText(['a blue cup', 'a blue hat']);

@@ -107,8 +107,8 @@ export function TopBar() {
             <StepMark room={room} index={index} />
             {label}
             {room === 'images' && imageCount > 0 && (
-              <span className="step-count" aria-label={`${imageCount} in the set`}>
-                {imageCount}
+              <span className="step-count">
+                {imageCount} <span className="visually-hidden">in the set</span>
               </span>
             )}
           </Tabs.Trigger>

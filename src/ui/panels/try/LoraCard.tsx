@@ -76,23 +76,24 @@ function TriggerWords({ words }: { readonly words: readonly string[] }) {
   const edited = useStudio((state) => state.generateFieldEdited);
   if (words.length === 0) return null;
   return (
-    <div className="lora-words" aria-label="Words that this LoRA knows">
+    <ul className="lora-words" aria-label="Words that this LoRA knows">
       {words.map((word) => {
         const used = prompt.toLowerCase().includes(word.toLowerCase());
         return (
-          <button
-            key={word}
-            type="button"
-            className="word"
-            aria-pressed={used}
-            disabled={used}
-            onClick={() => edited('prompt', prompt === '' ? word : `${prompt.replace(/[,\s]+$/, '')}, ${word}`)}
-          >
-            {word}
-          </button>
+          <li key={word}>
+            <button
+              type="button"
+              className="word"
+              aria-pressed={used}
+              disabled={used}
+              onClick={() => edited('prompt', prompt === '' ? word : `${prompt.replace(/[,\s]+$/, '')}, ${word}`)}
+            >
+              {word}
+            </button>
+          </li>
         );
       })}
-    </div>
+    </ul>
   );
 }
 
