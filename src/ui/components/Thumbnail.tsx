@@ -5,7 +5,7 @@ import { tinyWidth } from './BlobImage.tsx';
 type Pictured = Pick<GalleryPicture, 'png' | 'width' | 'height'>;
 
 /** The longer side that is decoded to: a gallery's card on a dense screen. */
-const side = 384;
+const side = 320;
 /** Pictures decoded at a time; more would only hold memory. */
 const decoders = 3;
 

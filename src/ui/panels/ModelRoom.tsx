@@ -138,13 +138,13 @@ function HubCard() {
       <div>
         <p className="eyebrow">Any other</p>
         <h2 id="hub-title">A model from the Hub</h2>
+        <p className="choice-about">Any model built like Stable Diffusion 1.5, in the diffusers format.</p>
       </div>
       <form className="hub-form" onSubmit={submit} noValidate>
         <Field
           label="Hub id"
           term="hubId"
           error={touched && id === null ? 'Enter an id like owner/name, as on the model’s page.' : undefined}
-          hint="Any model built like SD 1.5, in diffusers format."
         >
           {(control) => (
             <div className="input-row">
