@@ -153,7 +153,7 @@ export const settingsGroups: readonly SettingsGroup[] = [
       { field: 'pyramidNoise.discount' },
       {
         field: 'predictionType',
-        words: { '': 'As the model says', epsilon: 'Noise (epsilon)', v_prediction: 'Velocity (v)' },
+        words: { '': 'Model’s own', epsilon: 'Noise (epsilon)', v_prediction: 'Velocity (v)' },
       },
       { field: 'zeroTerminalSnr' },
       { field: 'maskedLoss' },

@@ -87,7 +87,7 @@ export function MoreSettings() {
             label="Spacing"
             term="timestepSpacing"
             options={[
-              ['', 'As the model has it'],
+              ['', 'Model’s own'],
               ['leading', 'Leading'],
               ['trailing', 'Trailing'],
               ['linspace', 'Linspace'],
