@@ -65,7 +65,7 @@ async function write(path: string, file: BakedFile): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   const handle = await open(path, 'w');
   try {
-    for await (const piece of file.pieces()) await handle.write(piece);
+    for await (const piece of file.pieces()) await handle.writeFile(piece);
   } finally {
     await handle.close();
   }

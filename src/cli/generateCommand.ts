@@ -97,7 +97,10 @@ async function generate(flags: GenerateFlags): Promise<number> {
     const writing: Promise<void>[] = [];
     const drawn = await draw(request, (picture) => {
       const out = count === 1 ? flags.out : numbered(flags.out, picture.index, count);
-      writing.push(writePng(out, picture.image, parametersOf(request, picture)));
+      const written = writePng(out, picture.image, parametersOf(request, picture));
+      // Heard of when all is drawn: what fails now must not end the process.
+      written.catch(() => undefined);
+      writing.push(written);
     });
     await Promise.all(writing);
     if (flags.grid) {

@@ -6,6 +6,7 @@ import { captionWithTrigger } from '../core/captions.ts';
 import { demoModel } from '../core/demoModel.ts';
 import { LoratoryError } from '../core/errors.ts';
 import { type CountedImage, planImages, resolveTrainSteps } from '../core/epochs.ts';
+import { heldOutImages } from '../core/validationSplit.ts';
 import { jobFiles, type JobImage } from '../export/job.ts';
 import { zipPieces } from '../export/zip.ts';
 import { writeRecipe } from '../formats/recipe.ts';
@@ -47,7 +48,9 @@ async function writeJob(flags: JobFlags): Promise<number> {
   const name = flags.name ?? basename(flags.out, extname(flags.out));
   const model = { id: flags.model, revision: '', weights: {} };
   const counted: CountedImage[] = [];
-  for (const image of images) counted.push({ ...(await image.pixels()), repeats: image.repeats ?? null });
+  const heldOut = heldOutImages(images, options.validation);
+  for (const [i, image] of images.entries())
+    if (heldOut[i] !== true) counted.push({ ...(await image.pixels()), repeats: image.repeats ?? null });
   const files = jobFiles({
     name,
     triggerWord,
@@ -64,7 +67,7 @@ async function writeJob(flags: JobFlags): Promise<number> {
   });
   const handle = await open(flags.out, 'w');
   try {
-    for await (const piece of zipPieces(files)) await handle.write(piece);
+    for await (const piece of zipPieces(files)) await handle.writeFile(piece);
   } finally {
     await handle.close();
   }

@@ -3,7 +3,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { adapterOf } from '../export/runFile.ts';
 import type { Adapter } from '../adapter/lora.ts';
-import { loraShortHash } from '../formats/loraHash.ts';
+import { loraShortHash } from '../formats/lora/hash.ts';
 import { readTextualInversion } from '../formats/textualInversion.ts';
 import type { DiffusionModel } from '../models/repository.ts';
 import type { TokenEmbedding } from '../prompts/chunks.ts';

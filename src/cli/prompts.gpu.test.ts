@@ -44,7 +44,7 @@ async function embed(
 ): Promise<{ readonly prompt: PromptEmbedding; readonly negative: PromptEmbedding }> {
   const { promptEmbeds, negativePromptEmbeds } = await prompts.conditioning(
     { prompt: '', negativePrompt: '', loras: [], ...request },
-    10,
+    { calls: 10 },
   );
   return { prompt: promptEmbeds(call), negative: negativePromptEmbeds(call) };
 }
@@ -127,7 +127,7 @@ describe('conditioning', () => {
   test('a prompt that changes has its text at each call', async () => {
     const [cat, dog] = [await valuesOf('a cat'), await valuesOf('a dog')];
     const isCat = async (prompt: string): Promise<boolean[]> => {
-      const { promptEmbeds } = await prompts.conditioning({ prompt, negativePrompt: '', loras: [] }, 10);
+      const { promptEmbeds } = await prompts.conditioning({ prompt, negativePrompt: '', loras: [] }, { calls: 10 });
       const values = Array.from({ length: 10 }, (_, call) => promptEmbeds(call).values);
       for (const one of values) expect([cat, dog]).toContainEqual(one);
       return values.map((one) => one.every((value, i) => value === cat[i]));
@@ -142,7 +142,7 @@ describe('conditioning', () => {
   test('all texts of a changing prompt have as many chunks as the longest', async () => {
     const { promptEmbeds, negativePromptEmbeds } = await prompts.conditioning(
       { prompt: `[cat:${long}:0.5]`, negativePrompt: '', loras: [] },
-      4,
+      { calls: 4 },
     );
     expect([promptEmbeds(0), promptEmbeds(3), negativePromptEmbeds(0)].map(({ tokens }) => tokens)).toEqual([
       154, 154, 154,

@@ -63,10 +63,11 @@ async function train(flags: TrainFlags): Promise<number> {
   } = await openTrainingFolder(flags.images, parseColour(flags.background ?? recipe?.recipe.background ?? ''));
   for (const error of refused) say(`Left out: ${error.message} ${error.remedy}`);
   const images = recipe === null ? found : recipeImages(recipe.recipe, found, flags.images);
-  const { sampleEvery, maskedLoss } = settings.options;
+  const { sampleEvery, sampleEveryEpochs, maskedLoss } = settings.options;
   const options = {
     ...settings.options,
     sampleEvery: flags.samples ? sampleEvery : 0,
+    sampleEveryEpochs: flags.samples ? sampleEveryEpochs : 0,
     // Masks that lie there are meant to count.
     maskedLoss: flags.masks && (maskedLoss || (recipe === null && images.some(({ mask }) => mask))),
   };
@@ -82,7 +83,7 @@ async function train(flags: TrainFlags): Promise<number> {
     const used = await recipeModel(flags.model, await modelTree(flags.model));
     for (const difference of recipe === null ? [] : recipeDifferences(recipe.recipe, used, images)) say(difference);
     if (flags.saveRecipe !== undefined) {
-      const facts = { name, triggerWord, model: used, options: { ...options, sampleEvery }, images };
+      const facts = { name, triggerWord, model: used, options: { ...options, sampleEvery, sampleEveryEpochs }, images };
       await writeFile(flags.saveRecipe, writeRecipe(recipeOf(facts)));
     }
   }
@@ -102,6 +103,8 @@ async function train(flags: TrainFlags): Promise<number> {
     progress.say(
       `GPU: ${runtime.opened.adapterInfo.description || runtime.opened.adapterInfo.device || 'unnamed'}${runtime.opened.isSoftware ? ' (software: slow)' : ''}`,
     );
+    /** As epochs want it, where they decide, once steps are done. */
+    let { maxTrainSteps } = options;
     const write = async (modules: Parameters<typeof adapterFile>[0], globalStep: number): Promise<void> => {
       await writeFile(
         flags.out,
@@ -113,7 +116,7 @@ async function train(flags: TrainFlags): Promise<number> {
           startedAt,
           finishedAt: Date.now(),
           globalStep,
-          ...trainingFactsOf(options),
+          ...trainingFactsOf({ ...options, maxTrainSteps }),
         }),
       );
     };
@@ -122,16 +125,17 @@ async function train(flags: TrainFlags): Promise<number> {
     const result = await trainLora({ model, images, triggerWord, options, ...kept }, control, {
       onStatus: (phase, detail) => {
         if (phase === 'preparing') progress.say(detail);
-        if (phase === 'training' && !training) {
-          training = true;
-          progress.start(
-            options.maxTrainSteps,
-            'Training {bar} {value}/{total} | loss {loss} | {ms} ms/step | {left} left',
-            { loss: '-', ms: '-', left: '-' },
-          );
-        }
       },
-      onStep: ({ globalStep, maxTrainSteps, loss, msPerStep, etaSeconds }) => {
+      onStep: ({ globalStep, loss, msPerStep, etaSeconds, ...step }) => {
+        ({ maxTrainSteps } = step);
+        if (!training) {
+          training = true;
+          progress.start(maxTrainSteps, 'Training {bar} {value}/{total} | loss {loss} | {ms} ms/step | {left} left', {
+            loss: '-',
+            ms: '-',
+            left: '-',
+          });
+        }
         // By step: a run that was rolled back repeats some.
         losses[globalStep - 1] = loss;
         progress.update(globalStep, {
@@ -147,12 +151,15 @@ async function train(flags: TrainFlags): Promise<number> {
         progress.say(`Step ${globalStep}: loss on held-out pictures ${loss.toFixed(4)}`),
       onSample: ({ globalStep, images: drawn }) => {
         const file = join(flags.samples ?? '.', `step-${String(globalStep).padStart(6, '0')}.png`);
-        pending.push(writeFile(file, encodePng(imageGrid(drawn.map(({ image }) => image)))));
+        const written = writeFile(file, encodePng(imageGrid(drawn.map(({ image }) => image))));
+        // Heard of at the end: what fails now must not end the training.
+        written.catch(() => undefined);
+        pending.push(written);
       },
       onCheckpoint: ({ modules, checkpoint }) => write(modules, checkpoint.position.globalStep),
     });
-    await Promise.all(pending);
     await write(result.modules, result.globalStep);
+    await Promise.all(pending);
     if (flags.losses) await writeFile(flags.losses, JSON.stringify(losses));
     progress.stop();
     process.stdout.write(

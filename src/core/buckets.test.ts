@@ -68,6 +68,8 @@ describe('buckets', () => {
   });
 
   it('enlarges what is smaller than the smallest bucket even so', () => {
+    // Longer than sixty-four to one: nothing of a step is left of its short side.
+    expect(bucketOf(size('8192x64'), noUpscale).bucket).toEqual(size('1024x64'));
     expect(bucketOf(size('40x100'), noUpscale)).toEqual({ bucket: size('64x128'), resized: size('64x160') });
   });
 

@@ -127,7 +127,7 @@ function nearestAspect(image: Size, options: SizeOptions): Pick<Placement, 'buck
 
 function shrunkToFit(image: Size, options: SizeOptions): Pick<Placement, 'bucket' | 'resized'> {
   const { resolution, buckets } = options;
-  const { step } = buckets;
+  const { step, maxSide } = buckets;
   const down = (pixels: number): number => pixels - (pixels % step);
   const resized = image.width * image.height > resolution ** 2 ? shrunk(image, options) : image;
   const bucket = { width: down(resized.width), height: down(resized.height) };
@@ -136,7 +136,10 @@ function shrunkToFit(image: Size, options: SizeOptions): Pick<Placement, 'bucket
   const scale = Math.max(step / resized.width, step / resized.height);
   const enlarged = { width: rounded(resized.width * scale), height: rounded(resized.height * scale) };
   return {
-    bucket: { width: Math.max(step, down(enlarged.width)), height: Math.max(step, down(enlarged.height)) },
+    bucket: {
+      width: Math.min(maxSide, Math.max(step, down(enlarged.width))),
+      height: Math.min(maxSide, Math.max(step, down(enlarged.height))),
+    },
     resized: enlarged,
   };
 }
@@ -149,7 +152,10 @@ function shrunk(image: Size, { resolution, buckets: { step } }: SizeOptions): Si
   const height = resolution ** 2 / width;
   const byWidth = { width: toStep(width), height: toStep(toStep(width) / aspect) };
   const byHeight = { width: toStep(toStep(height) * aspect), height: toStep(height) };
-  const error = (size: Size): number => Math.abs(size.width / size.height - aspect);
+  // Longer than any bucket: what is left of the short side is less than a step.
+  if (byWidth.width * byWidth.height === 0 && byHeight.width * byHeight.height === 0)
+    return { width: Math.max(1, rounded(width)), height: Math.max(1, rounded(height)) };
+  const error = (size: Size): number => (size.height === 0 ? Infinity : Math.abs(size.width / size.height - aspect));
   return error(byWidth) < error(byHeight)
     ? { width: byWidth.width, height: rounded(byWidth.width / aspect) }
     : { width: rounded(byHeight.height * aspect), height: byHeight.height };

@@ -1,8 +1,8 @@
 /**
  * Images as training sees them: resized, cropped to their bucket (core/buckets.ts says where), values to [-1, 1].
  *
- * The resize is PIL's bilinear filter with its own fixed-point arithmetic, byte for byte: diffusers' and kohya's scripts resize so, and
- * a browser's own scaling differs from it and between browsers. Source: Pillow src/libImaging/Resample.c; torchvision Resize,
+ * The resize is PIL's bilinear filter with its own fixed-point arithmetic, byte for byte: diffusers' scripts resize so (kohya's by OpenCV's
+ * areas), and a browser's own scaling differs from it and between browsers. Source: Pillow src/libImaging/Resample.c; torchvision Resize,
  * CenterCrop. `preprocessTensor` is the same in floats, as torchvision does it to tensors.
  */
 import { type Placement, roundedHalf } from '../core/buckets.ts';

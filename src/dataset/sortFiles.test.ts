@@ -31,6 +31,20 @@ test('captions and masks lie beside their pictures', async () => {
   expect(refused).toEqual([]);
 });
 
+test('two pictures of one name share their caption and mask', async () => {
+  const { images, orphanCaptions, orphanMasks } = await sortFiles([
+    file('a.png'),
+    file('a.jpg'),
+    file('a.txt', 'a cat'),
+    file('a.mask.png'),
+  ]);
+  expect(images.map(({ caption, mask }) => [caption, mask?.path])).toEqual([
+    ['a cat', 'a.mask.png'],
+    ['a cat', 'a.mask.png'],
+  ]);
+  expect([...orphanCaptions, ...orphanMasks]).toEqual([]);
+});
+
 test("kohya's folders: repeats, and their words where there is no caption", async () => {
   const { images } = await sortFiles([
     file('set/10_sks dog/a.png'),

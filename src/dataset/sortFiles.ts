@@ -120,30 +120,30 @@ export async function sortFiles(files: readonly NamedFile[]): Promise<SortedFile
     } else if (maskName.test(path)) masks.set(path.replace(maskName, ''), named);
     else pictures.push(named);
   }
+  /** Of pictures: `a.png` and `a.jpg` share their caption, as with kohya. */
+  const stems = new Set<string>();
   const images = pictures.map(({ path, file }) => {
     const stem = withoutExtension(path);
     const folder = folderMeans(path);
-    const own = take(captions, stem);
+    const own = captions.get(stem);
+    const mask = masks.get(stem);
+    stems.add(stem);
     return {
       path,
       file,
       caption: own?.caption ?? listed.get(path) ?? folder?.words ?? null,
       repeats: folder?.repeats ?? null,
-      mask: take(masks, stem) ?? null,
+      mask: mask ?? null,
     };
   });
   return {
     images,
-    orphanCaptions: [...captions].map(([stem, caption]) => ({ ...caption, stem: baseName(stem) })),
-    orphanMasks: [...masks].map(([stem, mask]) => ({ ...mask, stem: baseName(stem) })),
+    orphanCaptions: [...captions].flatMap(([stem, caption]) =>
+      stems.has(stem) ? [] : [{ ...caption, stem: baseName(stem) }],
+    ),
+    orphanMasks: [...masks].flatMap(([stem, mask]) => (stems.has(stem) ? [] : [{ ...mask, stem: baseName(stem) }])),
     refused,
   };
-}
-
-function take<T>(map: Map<string, T>, key: string): T | undefined {
-  const value = map.get(key);
-  map.delete(key);
-  return value;
 }
 
 /** The captions of a metadata.jsonl, by the paths of their pictures. */

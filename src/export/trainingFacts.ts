@@ -27,6 +27,8 @@ export function trainingFactsOf(
     trainBatchSize,
     seed,
     flipProbability,
+    repeats: options.repeats,
+    enableBucket: options.buckets.enabled,
     gradientAccumulationSteps: options.gradientAccumulationSteps,
     lrScheduler: lrSchedulerNames[lrScheduler.name],
     lrWarmupSteps: lrScheduler.name === 'constant' ? 0 : lrScheduler.warmupSteps,

@@ -54,7 +54,9 @@ function inflate(bytes: Uint8Array): Uint8Array {
       parts.push(part);
       finished = final;
     });
-    stream.push(bytes, true);
+    // In small pieces, so that no more than the limit is ever unpacked at once by much.
+    for (let at = 0; at < bytes.length; at += 1024)
+      stream.push(bytes.subarray(at, at + 1024), at + 1024 >= bytes.length);
   } catch (error) {
     if (error instanceof PackedTextError) throw error;
     throw new PackedTextError('it cannot be unpacked');

@@ -22,6 +22,17 @@ test('refuses a damaged zip', () => {
   );
 });
 
+test('refuses a file that claims more than it can unpack to, before there is memory for it', () => {
+  const small = zipSync({ 'a.png': strToU8('one') });
+  const view = new DataView(small.buffer);
+  // The uncompressed size in the central directory (APPNOTE 4.3.12), 24 bytes behind its signature.
+  const directory = small.findIndex((_, at) => at + 4 <= small.length && view.getUint32(at, true) === 0x02014b50);
+  view.setUint32(directory + 24, 3_000_000_000, true);
+  expect(() => [...unzipFiles(small, 'set.zip', () => true)]).toThrow(
+    'set.zip says that a.png unpacks to 3000000000 bytes, which it cannot.',
+  );
+});
+
 test('refuses an encrypted zip', () => {
   const encrypted = zip.slice();
   encrypted[6]! |= 1;

@@ -20,6 +20,8 @@ export interface ZippedFile {
 /** A zip may unpack to as much as this, in bytes and files. */
 const maxBytes = 4e9;
 const maxFiles = 20_000;
+/** No byte of DEFLATE unpacks to more: a file that says so would only take up memory. */
+const mostPerByte = 1032;
 /** Unpacked at one time, in bytes. */
 const bytesAtOnce = 64e6;
 
@@ -44,6 +46,13 @@ export function* unzipFiles(
       name,
       `unpacks to ${files.length} files of ${(bytes / 1e9).toFixed(1)} GB`,
       'Unpack it first, and add a part of its files.',
+    );
+  const liar = files.find((file) => file.originalSize > 1024 + mostPerByte * Math.min(file.size, zip.length));
+  if (liar)
+    throw new ZipError(
+      name,
+      `says that ${liar.name} unpacks to ${liar.originalSize} bytes, which it cannot`,
+      'Zip the files again, or add them without a zip.',
     );
   for (let start = 0; start < files.length;) {
     let end = start;

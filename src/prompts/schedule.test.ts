@@ -9,6 +9,28 @@ import { schedulePrompt, textAtCall } from './schedule.ts';
 const read = (prompt: string, steps = 10): (readonly [number, string])[] =>
   schedulePrompt(prompt, steps).map(({ endAtStep, text }) => [endAtStep, text]);
 
+describe('the second walk of hires fix', () => {
+  const second = (prompt: string): (readonly [number, string])[] =>
+    schedulePrompt(prompt, 10, 20).map(({ endAtStep, text }) => [endAtStep, text]);
+
+  it('goes on where the first ended: shares from 1, steps from its number of them', () => {
+    expect(second('a [cat:dog:0.5]')).toEqual([[10, 'a dog']]);
+    expect(second('a [cat:dog:1.5]')).toEqual([
+      [5, 'a cat'],
+      [10, 'a dog'],
+    ]);
+    expect(second('a [cat:dog:12]')).toEqual([[10, 'a dog']]);
+    expect(second('a [cat:dog:24]')).toEqual([
+      [4, 'a cat'],
+      [10, 'a dog'],
+    ]);
+    expect(second('[a|b]').slice(0, 2)).toEqual([
+      [1, 'a'],
+      [2, 'b'],
+    ]);
+  });
+});
+
 /** Recorded from A1111 1.10's grammar with lark 1.3.1, 10 steps. */
 const RECORDED: readonly (readonly [string, readonly (readonly [number, string])[]])[] = [
   ['test', [[10, 'test']]],

@@ -39,12 +39,23 @@ interface Frame {
 const SPECIAL = /[\\()[\]:|]/g;
 const NUMBER = /^\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*$/i;
 
-/** The prompt's sections over `steps` steps, at least one; the last ends at `steps`. */
-export function schedulePrompt(prompt: string, steps: number): readonly PromptSection[] {
+/** The steps that a prompt is walked over. */
+interface Walk {
+  readonly steps: number;
+  /** Steps of the walk before it; 0 for the first. */
+  readonly before: number;
+}
+
+/**
+ * The prompt's sections over `steps` steps, at least one; the last ends at `steps`. Of hires fix' second walk, `before` is how many steps the
+ * first one had: there, as in A1111, shares count on from 1 (`[a:b:1.5]` changes in its middle) and numbers of steps from `before`.
+ */
+export function schedulePrompt(prompt: string, steps: number, before = 0): readonly PromptSection[] {
   const pieces = parsePieces(prompt);
-  return [...changesIn(pieces, steps)]
+  const walk = { steps, before };
+  return [...changesIn(pieces, walk)]
     .sort((a, b) => a - b)
-    .map((endAtStep) => ({ endAtStep, text: textOf(pieces, endAtStep, steps) }));
+    .map((endAtStep) => ({ endAtStep, text: textOf(pieces, endAtStep, walk) }));
 }
 
 /**
@@ -126,17 +137,20 @@ function asText({ open, parts, separator }: Frame): readonly Piece[] {
 }
 
 /** The last step of `before`: 0 or less if it is never seen. */
-function lastStep(when: string, steps: number): number {
-  return Math.min(steps, Math.trunc(when.includes('.') ? Number(when) * steps : Number(when)));
+function lastStep(when: string, { steps, before }: Walk): number {
+  const isShare = when.includes('.');
+  const end = isShare ? (Number(when) - (before > 0 ? 1 : 0)) * steps : Number(when) - before;
+  return Math.min(steps, Math.trunc(end));
 }
 
-function changesIn(pieces: readonly Piece[], steps: number): ReadonlySet<number> {
+function changesIn(pieces: readonly Piece[], walk: Walk): ReadonlySet<number> {
+  const { steps } = walk;
   const ends = new Set([steps]);
   const waiting = [...pieces];
   for (let piece = waiting.pop(); piece !== undefined; piece = waiting.pop()) {
     if (typeof piece === 'string') continue;
     if (piece.kind === 'scheduled') {
-      const end = lastStep(piece.when, steps);
+      const end = lastStep(piece.when, walk);
       if (end >= 1) ends.add(end);
       waiting.push(...piece.before, ...piece.after);
     } else {
@@ -147,7 +161,7 @@ function changesIn(pieces: readonly Piece[], steps: number): ReadonlySet<number>
   return ends;
 }
 
-function textOf(pieces: readonly Piece[], step: number, steps: number): string {
+function textOf(pieces: readonly Piece[], step: number, walk: Walk): string {
   let text = '';
   const waiting = [...pieces].reverse();
   for (let piece = waiting.pop(); piece !== undefined; piece = waiting.pop()) {
@@ -155,7 +169,7 @@ function textOf(pieces: readonly Piece[], step: number, steps: number): string {
     else if (piece.kind === 'alternating') {
       waiting.push(...[...(piece.options[(step - 1) % piece.options.length] ?? [])].reverse());
     } else {
-      waiting.push(...[...(step <= lastStep(piece.when, steps) ? piece.before : piece.after)].reverse());
+      waiting.push(...[...(step <= lastStep(piece.when, walk) ? piece.before : piece.after)].reverse());
     }
   }
   return text;

@@ -52,11 +52,17 @@ export class PromptConditioner {
 
   constructor(private readonly model: DiffusionModel) {}
 
-  /** Conditioning for a picture of `calls` calls of the UNet: it is over these that prompts change. */
-  async conditioning(request: ConditioningRequest, calls: number, events: Events = {}): Promise<Conditioning> {
+  /**
+   * Conditioning for a walk of `calls` calls of the UNet: it is over these that prompts change. `before`: calls of the walk that it follows.
+   */
+  async conditioning(
+    request: ConditioningRequest,
+    { calls, before = 0 }: { readonly calls: number; readonly before?: number },
+    events: Events = {},
+  ): Promise<Conditioning> {
     const { prompt, negativePrompt, syntax = 'a1111', clipSkip = 1 } = request;
     const sectionsOf = (text: string): readonly PromptSection[] =>
-      syntax === 'plain' ? [{ endAtStep: calls, text }] : schedulePrompt(text, calls);
+      syntax === 'plain' ? [{ endAtStep: calls, text }] : schedulePrompt(text, calls, before);
     const positive: Side = {
       sections: sectionsOf(syntax === 'plain' ? prompt : extractLoraTags(prompt).text),
       clipSkip,

@@ -279,11 +279,12 @@ export class ImageGenerator {
   private async walksOf(request: GenerationRequest, options: GenerationOptions): Promise<Walk[]> {
     const { signal, onStatus } = options;
     const { width, height, numInferenceSteps, init, hires } = request;
-    const conditioning = (steps: number): Promise<Conditioning> =>
+    // A1111 counts the steps at which prompts change in calls of the UNet: two a step for schedulers of second order.
+    const callsIn = (steps: number): number => steps * this.schedulerOf(request, steps).order;
+    const conditioning = (steps: number, stepsBefore = 0): Promise<Conditioning> =>
       this.prompts.conditioning(
         { ...request, loras: request.loras.map(textEncoderPart) },
-        // A1111 counts the steps at which prompts change in calls of the UNet: two a step for schedulers of second order.
-        steps * this.schedulerOf(request, steps).order,
+        { calls: callsIn(steps), before: stepsBefore === 0 ? 0 : callsIn(stepsBefore) },
         { ...(signal ? { signal } : {}), ...(onStatus ? { onStatus } : {}) },
       );
     const first: Walk = {
@@ -303,7 +304,7 @@ export class ImageGenerator {
         ...hiresSize(request, resolutionUnit(this.model)),
         steps,
         strength: hires.strength,
-        conditioning: await conditioning(steps),
+        conditioning: await conditioning(steps, numInferenceSteps),
       },
     ];
   }

@@ -22,7 +22,6 @@ const UNDERSTOOD = new Set([
   'Hires upscale',
   'Hires upscaler',
   'Hires steps',
-  'Hires resize',
   'Batch size',
   'Batch pos',
   'Version',
@@ -33,7 +32,7 @@ const UNDERSTOOD = new Set([
 export function ignoredSettings({ settings }: PngParameters): (readonly [name: string, value: string])[] {
   return settings.filter(([name, value]) => {
     if (name === 'Sampler') return parseSchedulerName(value) === null;
-    if (name === 'Schedule type') return value !== 'Automatic' && value !== 'Karras';
+    if (name === 'Schedule type') return !['Automatic', 'Karras', 'Uniform'].includes(value);
     return !UNDERSTOOD.has(name);
   });
 }

@@ -1,7 +1,7 @@
 // Plan: a picture's settings in A1111's form; LoRAs as tags and hashes; clip skip and plain syntax where they are not the default.
 import { describe, expect, it } from 'vitest';
 import { encodeSafetensors } from '../formats/safetensors.ts';
-import { loraShortHash } from '../formats/loraHash.ts';
+import { loraShortHash } from '../formats/lora/hash.ts';
 import { formatParameters, parseParameters } from '../formats/pngParameters.ts';
 import { pictureParameters, settingsOfPicture } from './parameters.ts';
 
@@ -31,6 +31,24 @@ describe("a picture's parameters", () => {
     expect(text).not.toContain('RNG');
   });
 
+  it('call what A1111 would take Karras sigmas for Uniform', () => {
+    const settings = pictureParameters({ ...request, scheduler: 'dpmpp_2m' }, none);
+    expect(formatParameters(settings)).toContain('Sampler: DPM++ 2M, Schedule type: Uniform, ');
+    expect(settingsOfPicture(settings).schedulerOptions).toEqual({});
+  });
+
+  it.each([
+    ['Sampler: DPM++ 2M, Schedule type: Automatic, Version: v1.10.1', true],
+    ['Sampler: DPM++ 2M, Schedule type: Uniform, Version: v1.10.1', false],
+    ['Sampler: DPM++ 2M, CFG scale: 7, Version: v1.6.0', false],
+    ['Sampler: DPM++ 2M Karras, CFG scale: 7, Version: v1.6.0', true],
+    ['Sampler: DPM++ 2M, Schedule type: Automatic, Version: Loratory', false],
+    ['Sampler: Euler, Schedule type: Automatic, Version: v1.10.1', false],
+  ])('%s: Karras sigmas %s', (text, isKarras) => {
+    const { schedulerOptions } = settingsOfPicture(parseParameters(`a\nSteps: 20, ${text}`));
+    expect(schedulerOptions.useKarrasSigmas === true).toBe(isKarras);
+  });
+
   it('name LoRAs by tag and hash, those of the prompt once', () => {
     const loras = [
       { name: 'style', weight: 0.8, hash: '0123456789ab' },
@@ -38,6 +56,8 @@ describe("a picture's parameters", () => {
     ];
     const parameters = pictureParameters({ ...request, prompt: 'x <lora:style:0.8>' }, { ...none, loras });
     expect(parameters.prompt).toBe('x <lora:style:0.8><lora:a b:0.5:1>');
+    const again = pictureParameters({ ...request, prompt: parameters.prompt }, { ...none, loras });
+    expect(again.prompt).toBe(parameters.prompt);
     expect(formatParameters(parameters)).toContain(', Lora hashes: "style: 0123456789ab, a b: ba9876543210", ');
     expect(parseParameters(formatParameters(parameters))).toEqual(parameters);
   });

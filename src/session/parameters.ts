@@ -1,7 +1,8 @@
 /** A picture's settings as A1111 writes them into its PNG, so that it, and most other tools, can draw the picture again. */
 import { settingOf, type PngParameters } from '../formats/pngParameters.ts';
 import { extractLoraTags } from '../prompts/loraTags.ts';
-import { parseSchedulerName, SCHEDULER_LABELS } from '../schedulers/names.ts';
+import type { SchedulerName } from '../schedulers/index.ts';
+import { type NamedScheduler, parseSchedulerName, SCHEDULER_LABELS } from '../schedulers/names.ts';
 import { TIMESTEP_SPACINGS } from '../schedulers/noiseSchedule.ts';
 import type { HiresUpscaler, PictureSettings } from '../worker/protocol.ts';
 import type { GenerationRequest } from './generationRequest.ts';
@@ -16,6 +17,7 @@ export interface UsedLora {
 
 /** Settings of ours; other readers pass over them. */
 const SPACING = 'Timestep spacing';
+const PROGRAM = 'Loratory';
 const SEEDS = 'Seeds';
 
 /** A1111's names. */
@@ -41,13 +43,13 @@ export function pictureParameters(
     batchSize = 1,
   } = request;
   const tagged = new Set(syntax === 'plain' ? [] : extractLoraTags(prompt).loras.map(({ name }) => name));
-  const tags = loras.filter(({ name }) => !tagged.has(name)).map(tagOf);
+  const tags = loras.filter(({ name }) => !tagged.has(name) && !tagged.has(plainName(name))).map(tagOf);
   const hashes = new Map(loras.map(({ name, hash }) => [plainName(name), hash]));
   const hasBrackets = /[([]/.test(prompt + negativePrompt);
   const settings: (readonly [string, string])[] = [
     ['Steps', String(request.numInferenceSteps)],
     ['Sampler', SCHEDULER_LABELS[request.scheduler]],
-    ['Schedule type', schedulerOptions?.useKarrasSigmas ? 'Karras' : 'Automatic'],
+    ['Schedule type', scheduleType(request)],
     ['CFG scale', String(request.guidanceScale)],
     ['Seed', String(request.seed)],
     ['Size', `${request.width}x${request.height}`],
@@ -69,7 +71,7 @@ export function pictureParameters(
   if (request.seedMode === 'diffusers') settings.push([SEEDS, 'diffusers']);
   if (hashes.size > 0) settings.push(['Lora hashes', Array.from(hashes, (pair) => pair.join(': ')).join(', ')]);
   if (syntax === 'plain' && hasBrackets) settings.push(['Emphasis', 'None']);
-  settings.push(['Version', 'Loratory']);
+  settings.push(['Version', PROGRAM]);
   return { prompt: [prompt, ...tags].join(''), negativePrompt, settings };
 }
 
@@ -79,8 +81,7 @@ export function settingsOfPicture(parameters: PngParameters): PictureSettings {
   const number = (text: string | undefined): number | undefined =>
     text !== undefined && /^\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : undefined;
   const [, width, height] = /^(\d+)x(\d+)$/.exec(of('Size') ?? '') ?? [];
-  const isKarras = of('Schedule type') === 'Karras';
-  const sampler = parseSchedulerName(`${of('Sampler') ?? ''}${isKarras ? ' Karras' : ''}`);
+  const sampler = samplerOf(of);
   const timestepSpacing = TIMESTEP_SPACINGS.find((spacing) => spacing === of(SPACING));
   const { text: prompt, loras: tags } = extractLoraTags(parameters.prompt);
   const hashes = loraHashes(of('Lora hashes') ?? '');
@@ -125,6 +126,27 @@ function loraHashes(text: string): ReadonlyMap<string, string> {
       return name === undefined || hash === undefined ? [] : [[name, hash.toLowerCase()] as const];
     }),
   );
+}
+
+/** To A1111 `Automatic` is what it takes for a sampler by itself: for DPM++ 2M that is Karras, and `Uniform` is what it else has. */
+function scheduleType({
+  scheduler,
+  schedulerOptions,
+}: Pick<GenerationRequest, 'scheduler' | 'schedulerOptions'>): string {
+  if (schedulerOptions?.useKarrasSigmas) return 'Karras';
+  return automaticallyKarras.has(scheduler) ? 'Uniform' : 'Automatic';
+}
+
+const automaticallyKarras: ReadonlySet<SchedulerName> = new Set<SchedulerName>(['dpmpp_2m']);
+
+/** Texts that say nothing of the schedule are older than A1111 1.9, which then said `Karras` with the sampler. */
+function samplerOf(of: (name: string) => string | undefined): NamedScheduler | null {
+  const [name, type] = [of('Sampler') ?? '', of('Schedule type')];
+  const named = parseSchedulerName(name);
+  // Our own pictures of before said `Automatic` of what has no Karras sigmas.
+  const isAutomatic = type === 'Automatic' && named !== null && of('Version') !== PROGRAM;
+  const isKarras = type === 'Karras' || (isAutomatic && automaticallyKarras.has(named.name));
+  return isKarras && named?.useKarrasSigmas !== true ? parseSchedulerName(`${name} Karras`) : named;
 }
 
 type Defined<T> = { readonly [K in keyof T]?: NonNullable<T[K]> };

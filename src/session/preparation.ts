@@ -162,7 +162,8 @@ function* captionsFrom(
   { plan, examples, options }: Pick<Prepared, 'plan' | 'examples' | 'options'>,
   from: number,
 ): Generator<readonly string[]> {
-  const end = options.maxTrainSteps * options.gradientAccumulationSteps;
+  // Two steps are tried before the first, be it the only one.
+  const end = Math.max(2, options.maxTrainSteps) * options.gradientAccumulationSteps;
   for (let batch = from; batch < end; batch++) yield captionsOf(planBatch(plan, batch), examples, options);
 }
 

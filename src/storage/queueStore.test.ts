@@ -41,6 +41,15 @@ test('runs are moved and taken out', async () => {
   expect(await names(store)).toEqual(['b', 'd', 'a']);
 });
 
+test('what was taken can be put back in front', async () => {
+  const store = new QueueStore(freshDatabase());
+  for (const name of ['a', 'b']) await store.add(asked(name));
+  const taken = await store.take();
+  await store.putBack(taken!);
+  expect(await names(store)).toEqual(['a', 'b']);
+  expect((await store.take())?.id).toBe(taken!.id);
+});
+
 test('two tabs that take at once take different runs', async () => {
   const options = freshDatabase();
   const tabs = [new QueueStore(options), new QueueStore(options)] as const;

@@ -34,6 +34,11 @@ export class QueueStore {
     await this.#change((records) => [...records, { id: crypto.randomUUID(), request: asked, order: 0 }]);
   }
 
+  /** Puts a run that was taken out in front of all others again. */
+  async putBack({ id, request: asked }: QueuedRun): Promise<void> {
+    await this.#change((records) => [{ id, request: asked, order: 0 }, ...records]);
+  }
+
   /** Takes a run out; unknown ids are passed over. */
   async remove(id: string): Promise<void> {
     await this.#change((records) => records.filter((record) => record.id !== id));

@@ -1,8 +1,6 @@
 /** Runs to and from other places: recipes, kohya's configs, jobs for other machines. */
 import { captionWithTrigger } from '../core/captions.ts';
 import { demoModel } from '../core/demoModel.ts';
-import { planImages, resolveTrainSteps } from '../core/epochs.ts';
-import { heldOutImages } from '../core/validationSplit.ts';
 import { decodeImageFile, parseColour } from '../dataset/accept.ts';
 import { cropRegion, cutOut } from '../export/cropRegion.ts';
 import { type Job, jobFiles, type JobImage, safeName } from '../export/job.ts';
@@ -11,10 +9,12 @@ import { readImageSize } from '../formats/imageSize.ts';
 import { readKohyaConfig } from '../formats/kohya/readConfig.ts';
 import { encodePng } from '../formats/png.ts';
 import { writeRecipe } from '../formats/recipe.ts';
+import { blobOf } from './blobOf.ts';
 import { decodeInBrowser } from './decodeImage.ts';
 import type { ExportResult, RunSource, TrainRequest, TrainRequestImage } from './protocol.ts';
 import { type RecipeParts, Recipes } from './recipes.ts';
 import type { Handlers, RequestContext } from './server.ts';
+import { optionsWithSteps } from './trainingImages.ts';
 
 type InterchangeRequests = 'recipe.write' | 'recipe.read' | 'kohya.read' | 'kohya.export' | 'job.export';
 
@@ -41,17 +41,17 @@ async function exportJob(
   const all = jobFiles(job);
   const files = what === 'all' ? all : all.filter(({ path }) => path.endsWith('.toml') || path.endsWith('prompts.txt'));
   const total = files.reduce((sum, { size }) => sum + size, 0);
-  const pieces: Uint8Array<ArrayBuffer>[] = [];
-  let done = 0;
-  for await (const piece of zipPieces(files)) {
-    signal.throwIfAborted();
-    pieces.push(piece as Uint8Array<ArrayBuffer>);
-    done += piece.length;
-    emit('export.progress', { done: Math.min(done, total), total });
-  }
+  const reported = async function* reported(): AsyncGenerator<Uint8Array> {
+    let done = 0;
+    for await (const piece of zipPieces(files)) {
+      yield piece;
+      done += piece.length;
+      emit('export.progress', { done: Math.min(done, total), total });
+    }
+  };
   return {
     fileName: `${safeName(request.name)}-${what === 'all' ? 'job' : 'kohya'}.zip`,
-    blob: new Blob(pieces, { type: 'application/zip' }),
+    blob: await blobOf(reported(), signal),
   };
 }
 
@@ -59,12 +59,7 @@ async function jobOf(request: TrainRequest, recipes: Recipes, { dataset }: Recip
   const recipe = await recipes.recipeOf(request);
   const images: JobImage[] = [];
   for (const image of request.images) images.push(await jobImage(image, request, dataset));
-  const heldOut = heldOutImages(request.images, request.options.validation);
-  const trained = request.images.filter((_, i) => heldOut[i] !== true);
-  const counted = await Promise.all(
-    trained.map(async ({ id, repeats = null }) => ({ ...(await dataset.get(id)), repeats })),
-  );
-  const options = resolveTrainSteps(request.options, planImages(counted, request.options));
+  const options = await optionsWithSteps(request, dataset);
   const isDemo = request.modelId === demoModel.id;
   return {
     name: request.name,

@@ -2,7 +2,7 @@
 import type { Adapter } from '../adapter/lora.ts';
 import { LoratoryError } from '../core/errors.ts';
 import { readAdapterFile } from '../export/runFile.ts';
-import { loraShortHash } from '../formats/loraHash.ts';
+import { loraShortHash } from '../formats/lora/hash.ts';
 import type { DiffusionModel } from '../models/repository.ts';
 import { extractLoraTags } from '../prompts/loraTags.ts';
 import { adaptableModules } from '../session/training.ts';

@@ -43,6 +43,21 @@ test('answers by id; errors are plain', async () => {
   });
 });
 
+test('an answer that cannot be sent is an error, and nobody waits for ever', async () => {
+  const sent: FromWorker[] = [];
+  let listener: (event: { data: ToWorker }) => void = () => {};
+  serve(
+    {
+      postMessage: (message) => void sent.push(structuredClone(message)),
+      addEventListener: (_type, on) => void (listener = on),
+    },
+    { 'models.list': async () => [() => 0] as unknown as [] } as Partial<Handlers> as Handlers,
+  );
+  listener({ data: { kind: 'request', id: 1, type: 'models.list', payload: {} } });
+  while (sent.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  expect(sent).toMatchObject([{ kind: 'response', id: 1, ok: false }]);
+});
+
 test('a cancel aborts its own request; events name their request', async () => {
   const { send, sent, settled } = harness({
     'models.download': ({ id }, { signal, emit }) => {

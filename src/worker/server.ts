@@ -36,10 +36,9 @@ export function serve(port: Port, handlers: Handlers): <T extends EventType>(typ
     // The pair of type and payload is right by construction of RequestMessage; TypeScript cannot follow it through the index.
     const handler = handlers[type] as (payload: unknown, context: RequestContext) => Promise<unknown>;
     handler(data.payload, { signal: abort.signal, emit: (event, payload) => emit(id, event, payload) })
-      .then(
-        (payload) => port.postMessage({ kind: 'response', id, ok: true, payload }),
-        (error: unknown) => port.postMessage({ kind: 'response', id, ok: false, error: toPlainError(error) }),
-      )
+      .then((payload) => port.postMessage({ kind: 'response', id, ok: true, payload }))
+      // What cannot be sent is an answer, too: nobody may wait for ever.
+      .catch((error: unknown) => port.postMessage({ kind: 'response', id, ok: false, error: toPlainError(error) }))
       .finally(() => running.delete(id));
   });
   return (type, payload) => emit(null, type, payload);

@@ -16,10 +16,10 @@ import { ActiveRun } from './activeRun.ts';
 import type { GpuSession } from './gpuSession.ts';
 import type { LoraSources } from './loraSources.ts';
 import type { Models } from './models.ts';
-import type { BranchRequest, ListedRun, PreflightReport, StoredRun, TrainRequest } from './protocol.ts';
+import type { BranchRequest, ListedRun, PreflightReport, QueuedRun, StoredRun, TrainRequest } from './protocol.ts';
 import type { RunChannel } from './runChannel.ts';
 import type { RunLock } from './runLock.ts';
-import { trainingImages } from './trainingImages.ts';
+import { optionsWithSteps, trainingImages } from './trainingImages.ts';
 
 /** A command for a run was given while none is running. */
 export class NoRunningTrainingError extends LoratoryError {
@@ -80,8 +80,9 @@ export class TrainingRuns {
     });
   }
 
-  async start(request: TrainRequest, signal: AbortSignal): Promise<StoredRun> {
+  async start(asked: TrainRequest, signal: AbortSignal): Promise<StoredRun> {
     return this.trainOne(signal, async (onEvent) => {
+      const request = await this.withSteps(asked);
       const keeper = await RunKeeper.begin(this.parts.runs, request, onEvent);
       keeper.log('started', 0, `Started: ${request.images.length} images, ${request.options.maxTrainSteps} steps.`);
       return keeper;
@@ -105,22 +106,35 @@ export class TrainingRuns {
     });
   }
 
-  /** Trains the next run of the queue; null if none waits. */
+  /** Trains the next run of the queue; null if none waits. One that fails before its first step waits again. */
   async next(signal: AbortSignal): Promise<StoredRun | null> {
     const { queue, runs } = this.parts;
-    return this.train(signal, async (onEvent) => {
-      const next = await queue.take();
-      if (!next) return null;
-      await this.queueChanged();
-      const keeper = await RunKeeper.begin(runs, next.request, onEvent);
-      keeper.log('started', 0, 'Its turn in the queue had come.');
-      return keeper;
-    });
+    let taken: QueuedRun | undefined;
+    let runId = '';
+    try {
+      return await this.train(signal, async (onEvent) => {
+        taken = await queue.take();
+        if (!taken) return null;
+        await this.queueChanged();
+        const keeper = await RunKeeper.begin(runs, await this.withSteps(taken.request), onEvent);
+        runId = keeper.run.id;
+        keeper.log('started', 0, 'Its turn in the queue had come.');
+        return keeper;
+      });
+    } catch (error) {
+      const waiting = taken;
+      const isKept = runId !== '' && (await runs.list()).some(({ id }) => id === runId);
+      // Who stops a run before its first step does not want it.
+      if (waiting && !isKept && toPlainError(error).code !== 'aborted')
+        await this.queueChanged(() => queue.putBack(waiting));
+      throw error;
+    }
   }
 
   /** Tries two steps of what is asked for, with as many images as a batch has, and says what the whole of it would need. */
-  async preflight({ images, ...request }: TrainRequest, signal: AbortSignal): Promise<PreflightReport> {
+  async preflight(asked: TrainRequest, signal: AbortSignal): Promise<PreflightReport> {
     const { lock, gpu, models, dataset, channel } = this.parts;
+    const { images, ...request } = await this.withSteps(asked);
     const { validation, priorPreservation, ...options } = request.options;
     const batch = images.filter(({ heldOut }) => heldOut !== true).slice(0, options.trainBatchSize);
     const tried: TrainRequest = {
@@ -133,7 +147,8 @@ export class TrainingRuns {
       },
     };
     const control = new TrainControl();
-    signal.addEventListener('abort', () => control.cancel(signal.reason));
+    signal.throwIfAborted();
+    signal.addEventListener('abort', () => control.cancel(signal.reason), { once: true });
     const onStatus = (detail: string, progress: number | null): void =>
       channel.emit('preflight.status', { detail, progress });
     return lock.whileTraining(() =>
@@ -182,6 +197,11 @@ export class TrainingRuns {
     return new Set([...requests, ...queued].flatMap((request) => request?.images.map(({ id }) => id) ?? []));
   }
 
+  /** The request with the steps that its epochs take: what is stored, shown and written into files counts in steps. */
+  private async withSteps(request: TrainRequest): Promise<TrainRequest> {
+    return { ...request, options: await optionsWithSteps(request, this.parts.dataset) };
+  }
+
   private async requestOf(runId: string): Promise<TrainRequest> {
     const { name } = await this.parts.runs.get(runId);
     const request = await this.parts.runs.request(runId);
@@ -214,6 +234,8 @@ export class TrainingRuns {
         this.active = run;
         const stop = (): void => run.stop();
         signal.addEventListener('abort', stop);
+        // It may have come between two attempts.
+        if (signal.aborted) stop();
         try {
           return await run.train();
         } catch (error) {

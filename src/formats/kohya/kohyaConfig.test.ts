@@ -165,8 +165,9 @@ describe('reading', () => {
     ['optimizer_type = "PagedAdamW8bit"', { optimizer: defaultOptimizer('adamw8bit') }],
     [
       'optimizer_type = "Prodigy"\noptimizer_args = ["d_coef=2", "use_bias_correction=True"]',
-      { optimizer: { ...defaultOptimizer('prodigy'), dCoefficient: 2, biasCorrection: true } },
+      { optimizer: { ...defaultOptimizer('prodigy'), weightDecay: 0, dCoefficient: 2, biasCorrection: true } },
     ],
+    ['optimizer_type = "Lion"', { optimizer: { ...defaultOptimizer('lion'), weightDecay: 0 } }],
     [
       'optimizer_type = "AdaFactor"\noptimizer_args = ["relative_step=False"]',
       { optimizer: { ...defaultOptimizer('adafactor'), scaleParameter: true } },
@@ -195,6 +196,11 @@ describe('reading', () => {
         targets: { attention: true, feedForward: false, projections: false, convolutions: false },
       },
     ],
+    [
+      'network_module = "lycoris.kohya"\nnetwork_dim = 16\nnetwork_alpha = 8',
+      { targets: { convolutions: true }, rank: 16, alpha: 8, convRank: 16, convAlpha: 8 },
+    ],
+    ['network_args = ["conv_dim=8"]', { targets: { convolutions: true }, convRank: 8, convAlpha: 1 }],
     [
       'network_args = ["mid_lr_weight=0.5", "down_lr_weight=1,1,1,1,0,1,1,1,1,1,1,1"]',
       { blockLearningRates: { mid_block: 0.5, 'down_blocks.1.attentions.0': 0, 'down_blocks.1.resnets.0': 0 } },

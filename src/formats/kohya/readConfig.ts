@@ -187,6 +187,8 @@ class ConfigReader {
       this.taken--;
       this.note('optimizer_type', wanted, 'not supported', `${optimizerNames[name]} takes its place.`);
     }
+    // lion_pytorch's and prodigyopt's default, which kohya keeps.
+    if (name === 'lion' || name === 'prodigy') this.set('optimizer.weightDecay', 0);
     if (name === 'adafactor') {
       // transformers' defaults, which kohya keeps.
       this.set('optimizer.relativeStep', true);
@@ -238,8 +240,8 @@ class ConfigReader {
     const warmup = optionAt(this.values, 'lrScheduler.warmupSteps');
     if (typeof warmup === 'number' && warmup > 0 && warmup < 1) {
       const steps = Number(this.values['maxTrainSteps'] ?? presets.kohya.maxTrainSteps);
-      this.set('lrScheduler.warmupSteps', Math.round(warmup * steps));
-      this.note('lr_warmup_steps', warmup, 'changed', `A share of the steps: ${Math.round(warmup * steps)}.`);
+      this.set('lrScheduler.warmupSteps', Math.floor(warmup * steps));
+      this.note('lr_warmup_steps', warmup, 'changed', `A share of the steps: ${Math.floor(warmup * steps)}.`);
     }
   }
 
@@ -289,6 +291,15 @@ class ConfigReader {
     // LyCORIS adapts the convolutions unless its preset says otherwise, kohya's own LoRA where they are given a rank.
     if (isLycoris && optionAt(this.values, 'targets.convolutions') === undefined) convolutions = true;
     if (convolutions) this.set('targets.convolutions', true);
+    if (isLycoris && optionAt(this.values, 'targets.convolutions') === true) {
+      // As large as the rest, where LyCORIS is told nothing else.
+      const { rank, alpha } = presets.kohya;
+      for (const [path, value] of [
+        ['convRank', this.values['rank'] ?? rank],
+        ['convAlpha', this.values['alpha'] ?? alpha],
+      ] as const)
+        if (this.values[path] === undefined) this.set(path, value);
+    }
     const { down, mid, up } = weights;
     if (down !== undefined || mid !== undefined || up !== undefined) {
       const ones = Array<number>(BLOCKS).fill(1);

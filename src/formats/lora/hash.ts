@@ -1,4 +1,4 @@
-/** The hash by which A1111 knows a LoRA ("AutoV3"): SHA-256 of the tensors' bytes, so that edits of the header do not change it. */
+/** The hash by which A1111, CivitAI and kohya's tools know a LoRA ("AutoV3"): SHA-256 of the tensors' bytes, so that edits of the header do not change it. */
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import type { SafetensorsFile } from '../safetensors.ts';
@@ -16,4 +16,10 @@ export async function modelHash(file: SafetensorsFile): Promise<string> {
     }
   }
   return bytesToHex(hash.digest());
+}
+
+/** Twelve hexadecimal digits, as a picture's `Lora hashes` have them. `bytes`: a whole safetensors file. */
+export function loraShortHash(bytes: Uint8Array<ArrayBuffer>): string {
+  const header = Number(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getBigUint64(0, true));
+  return bytesToHex(sha256(bytes.subarray(8 + header))).slice(0, 12);
 }

@@ -372,6 +372,17 @@ describe('writing LoRA files', () => {
     );
   });
 
+  it('counts repeats as kohya does, and says buckets', async () => {
+    const { modules } = await readLora(await load('kohya/unet_te'), known);
+    const metadata = trainingMetadata(modules, { ...FACTS, repeats: 4, enableBucket: true });
+    expect(metadata).toMatchObject({
+      ss_num_train_images: '12',
+      ss_num_batches_per_epoch: '6',
+      ss_enable_bucket: 'True',
+      ss_dataset_dirs: JSON.stringify({ '4_sks cat': { n_repeats: 4, img_count: 3 } }),
+    });
+  });
+
   it("fills every entry of kohya's header that a run may know", async () => {
     const { modules } = await readLora(await load('kohya/unet_te'), known);
     const metadata = trainingMetadata(modules, {

@@ -33,6 +33,10 @@ export interface TrainingFacts {
   readonly trainBatchSize: number;
   readonly seed: number;
   readonly flipProbability: number;
+  /** How often an epoch shows each image; 1 by default. */
+  readonly repeats?: number;
+  /** Aspect-ratio buckets; off by default. */
+  readonly enableBucket?: boolean;
   readonly gradientAccumulationSteps?: number;
   /** The text encoder's own learning rate, where it is another. */
   readonly textEncoderLearningRate?: number;
@@ -88,8 +92,8 @@ function tagFrequency(captions: readonly string[]): Record<string, number> {
 }
 
 /** A folder's name as kohya has it: how often its images are repeated, then a word. */
-function datasetName({ triggerWord, name }: TrainingFacts): string {
-  return `1_${triggerWord === '' ? name : triggerWord}`;
+function datasetName({ triggerWord, name, repeats = 1 }: TrainingFacts): string {
+  return `${repeats}_${triggerWord === '' ? name : triggerWord}`;
 }
 
 /** kohya's network_dim: the rank of linear layers and 1x1 convolutions, where there are any; larger kernels have conv_dim. */
@@ -104,6 +108,7 @@ export function trainingMetadata(modules: readonly LoraModule[], facts: Training
     captions,
     trainBatchSize,
     gradientAccumulationSteps = 1,
+    repeats = 1,
     predictionType = 'epsilon',
     seed,
     resolution,
@@ -111,7 +116,7 @@ export function trainingMetadata(modules: readonly LoraModule[], facts: Training
   const dataset = datasetName(facts);
   // Built like SD 1.5, but of other widths: no SD 1.5 takes an adapter of the demo model.
   const isDemo = facts.modelName === demoModel.name;
-  const batchesPerEpoch = Math.max(1, Math.ceil(captions.length / trainBatchSize));
+  const batchesPerEpoch = Math.max(1, Math.ceil((captions.length * repeats) / trainBatchSize));
   const epochs = (steps: number): number => Math.ceil((steps * gradientAccumulationSteps) / batchesPerEpoch);
   const trainsTextEncoder = modules.some(({ target }) => target === 'textEncoder');
   const trainsUNet = modules.some(({ target }) => target === 'unet');
@@ -138,7 +143,7 @@ export function trainingMetadata(modules: readonly LoraModule[], facts: Training
     ss_learning_rate: learningRate,
     ss_unet_lr: trainsUNet ? learningRate : 'None',
     ss_text_encoder_lr: trainsTextEncoder ? orNone(facts.textEncoderLearningRate ?? facts.learningRate) : 'None',
-    ss_num_train_images: String(captions.length),
+    ss_num_train_images: String(captions.length * repeats),
     ss_num_reg_images: '0',
     ss_num_batches_per_epoch: String(batchesPerEpoch),
     ss_num_epochs: String(epochs(facts.maxTrainSteps)),
@@ -170,10 +175,10 @@ export function trainingMetadata(modules: readonly LoraModule[], facts: Training
     ss_batch_size_per_device: String(trainBatchSize),
     ss_total_batch_size: String(trainBatchSize * gradientAccumulationSteps),
     ss_flip_aug: pythonBool(facts.flipProbability > 0),
-    ss_enable_bucket: pythonBool(false),
+    ss_enable_bucket: pythonBool(facts.enableBucket ?? false),
     ss_bucket_info: 'null',
     ss_tag_frequency: JSON.stringify({ [dataset]: tagFrequency(captions) }),
-    ss_dataset_dirs: JSON.stringify({ [dataset]: { n_repeats: 1, img_count: captions.length } }),
+    ss_dataset_dirs: JSON.stringify({ [dataset]: { n_repeats: repeats, img_count: captions.length } }),
     ss_sd_model_name: facts.modelName,
     'modelspec.sai_model_spec': '1.0.1',
     'modelspec.architecture': `${isDemo ? demoModel.name : 'stable-diffusion-v1'}/lora`,
