@@ -11,11 +11,12 @@ import { openNodeGpu } from '../../src/cli/nodeGpu.ts';
 import { real, whole } from '../../src/cli/options.ts';
 import { presets } from '../../src/core/presets.ts';
 import { openDiffusionModel } from '../../src/models/repository.ts';
-import { measureFidelity } from './measureFidelity.ts';
-import { measureLora } from './measureLora.ts';
-import { MeasureRun } from './measureRun.ts';
+import { fidelityPrompts, measureFidelity } from './measureFidelity.ts';
+import { loraNames, measureLora } from './measureLora.ts';
+import { MeasureRun, type Sampling } from './measureRun.ts';
 import { markdownTable, type Measurements } from './measureTable.ts';
 import { measureVae } from './measureVae.ts';
+import { styledCaption } from './styles.mjs';
 
 const parts = ['vae', 'fidelity', 'lora'] as const;
 type Part = (typeof parts)[number];
@@ -24,6 +25,8 @@ interface Flags {
   readonly model: string;
   readonly samples: string;
   readonly out: string;
+  readonly plan?: string;
+  readonly drawn?: string;
   readonly only: readonly Part[];
   readonly vae: number;
   readonly names: number;
@@ -48,6 +51,27 @@ function partList(text: string): Part[] {
 
 const recipe = presets.demoStyle;
 
+/** What draw.py has to draw for `--drawn`. */
+async function writePlan(flags: Flags, file: string): Promise<number> {
+  const base = await loraNames(flags.samples, flags.loraNames);
+  const plan = {
+    sampling: samplingOf(flags),
+    rows: {
+      prompts: fidelityPrompts(flags.names),
+      base,
+      style: base.map((name) => styledCaption('pixel-art', name)),
+    },
+  };
+  await writeFile(file, `${JSON.stringify(plan, null, 2)}\n`);
+  return 0;
+}
+
+const samplingOf = ({ steps, guidance, seed }: Flags): Sampling => ({
+  numInferenceSteps: steps,
+  guidanceScale: guidance,
+  seed,
+});
+
 async function measure(flags: Flags): Promise<number> {
   const model = await openDiffusionModel(await folderTree(flags.model));
   await mkdir(flags.out, { recursive: true });
@@ -56,8 +80,8 @@ async function measure(flags: Flags): Promise<number> {
     const { adapterInfo } = runtime.opened;
     const gpu = adapterInfo.description || adapterInfo.device || 'unnamed';
     const measured: Measurements = { model: flags.model, gpu, date: new Date().toISOString() };
-    const sampling = { numInferenceSteps: flags.steps, guidanceScale: flags.guidance, seed: flags.seed };
-    const run = new MeasureRun(model, flags.out, sampling);
+    const sampling = samplingOf(flags);
+    const run = new MeasureRun(model, flags.out, sampling, flags.drawn ?? null);
     run.say(`GPU: ${gpu}. Pictures of ${run.side} x ${run.side}.`);
     // Written after each part: the next one may take long.
     const keep = (): Promise<void> =>
@@ -94,6 +118,8 @@ await new Command('demo-measure')
   .option('--model <dir>', 'the model in diffusers layout', 'public/models/demo')
   .option('--samples <dir>', 'folder with the sample sets and index.json', 'public/samples')
   .option('--out <dir>', 'folder for measure.json and the pictures', '.cache/demo-model/measure')
+  .option('--plan <file>', 'write what is to be drawn for --drawn, and end')
+  .option('--drawn <dir>', 'score the pictures that draw.py has drawn by such a plan, rather than draw and train')
   .option('--only <parts>', `which of ${parts.join(',')}`, partList, [...parts])
   .option('--vae <n>', 'drawings to encode and decode', whole, 200)
   .option('--names <n>', 'names to draw for prompt fidelity', whole, 200)
@@ -106,5 +132,7 @@ await new Command('demo-measure')
   .option('--rank <n>', 'rank of the LoRA; its alpha is the same', whole, recipe.rank)
   .option('--lr <n>', 'learning rate of the LoRA', real, recipe.learningRate)
   .option('--batch <n>', 'pictures a training step', whole, recipe.trainBatchSize)
-  .action((flags: Flags) => runCommand(() => measure(flags)))
+  .action((flags: Flags) =>
+    runCommand(() => (flags.plan === undefined ? measure(flags) : writePlan(flags, flags.plan))),
+  )
   .parseAsync();

@@ -16,6 +16,9 @@ export interface FidelityReport {
   readonly misses: readonly { readonly prompt: string; readonly seed: number; readonly nearest: string }[];
 }
 
+/** `count` names of the training set, evenly spread. */
+export const fidelityPrompts = (count: number): string[] => spread(drawingNames(), count);
+
 /** Draws `count` names of the training set, one picture each, and looks for the nearest drawing of all. */
 export async function measureFidelity(run: MeasureRun, count: number): Promise<FidelityReport> {
   const all = drawingNames();
@@ -23,8 +26,8 @@ export async function measureFidelity(run: MeasureRun, count: number): Promise<F
   run.say(`Drawing ${all.length} emoji to compare with`);
   for (const name of all) drawings.push(halve(await run.plain(name)));
 
-  const names = spread(all, count);
-  const drawn = await run.generate('Prompts', names);
+  const names = fidelityPrompts(count);
+  const drawn = await run.generate('Prompts', 'prompts', names);
   const asked: RgbImage[] = [];
   const misses: { prompt: string; seed: number; nearest: string }[] = [];
   let [sameName, sameNoun] = [0, 0];

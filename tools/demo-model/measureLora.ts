@@ -1,6 +1,6 @@
 /** Whether a LoRA learns on this model: after training on the pixel-art set, other things come out as pixel art too. */
 import { openAsBlob } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { decodeInNode } from '../../src/cli/decodeImage.ts';
 import { imageGrid } from '../../src/cli/grid.ts';
@@ -25,7 +25,8 @@ export interface LoraReport {
   /** Mean over the names of the last checkpoint's PSNR less the base's, for the same prompts and for the plain names. */
   readonly gain: number;
   readonly gainOverPlain: number;
-  readonly trainSeconds: number;
+  /** Sampling included; null where the pictures came from elsewhere. */
+  readonly trainSeconds: number | null;
 }
 
 export interface LoraOptions {
@@ -35,57 +36,34 @@ export interface LoraOptions {
   readonly names: number;
 }
 
+interface Checkpoint {
+  readonly step: number;
+  readonly pictures: readonly RgbImage[];
+  /** Mean of the losses since the checkpoint before; null where nothing was trained, or elsewhere. */
+  readonly loss: number | null;
+}
+
+/** `count` names that are not in the set, evenly spread. */
+export async function loraNames(samples: string, count: number): Promise<string[]> {
+  const known = new Set((await pixelArtSet(samples)).map((image) => image.caption));
+  return spread(
+    drawingNames().filter((name) => !known.has(styledCaption('pixel-art', name))),
+    count,
+  );
+}
+
 /** Trains on the set and draws names that are not in it at every checkpoint. */
 export async function measureLora(run: MeasureRun, options: LoraOptions): Promise<LoraReport> {
-  const { preset, sampleEvery } = options;
-  const images = await pixelArtSet(options.samples);
-  const known = new Set(images.map((image) => image.caption));
-  const caption = (name: string): string => styledCaption('pixel-art', name);
-  const names = spread(
-    drawingNames().filter((name) => !known.has(caption(name))),
-    options.names,
-  );
+  const { preset } = options;
+  const names = await loraNames(options.samples, options.names);
   const targets: RgbImage[] = [];
   for (const name of names) targets.push(await run.styled(name));
   const scores = (pictures: readonly RgbImage[]): number[] =>
     pictures.map((picture, i) => psnr(picture, defined(targets[i])));
 
-  const base = await run.generate('Base', names);
-  const checkpoints: { step: number; pictures: readonly RgbImage[]; loss: number | null }[] = [];
-  const losses: number[] = [];
-  let trainSeconds = 0;
-  let stepStarted = Date.now();
-  run.begin('Training', preset.maxTrainSteps);
-  await trainLora(
-    {
-      model: run.model,
-      images,
-      triggerWord: '',
-      options: {
-        ...defaultTrainOptions,
-        ...preset,
-        resolution: run.side,
-        sampleEvery,
-        samplePrompts: names.map((name, i) => ({ prompt: caption(name), seed: run.sampling.seed + i })),
-        sampleInferenceSteps: run.sampling.numInferenceSteps,
-        sampleGuidanceScale: run.sampling.guidanceScale,
-      },
-    },
-    new TrainControl(),
-    {
-      onStep: ({ globalStep, loss }) => {
-        losses.push(loss);
-        trainSeconds += (Date.now() - stepStarted) / 1000;
-        stepStarted = Date.now();
-        run.tick('Training', globalStep, preset.maxTrainSteps);
-      },
-      onSample: ({ globalStep, images: drawn }) => {
-        const loss = losses.length === 0 ? null : mean(losses.splice(0));
-        checkpoints.push({ step: globalStep, pictures: drawn.map(({ image }) => image), loss });
-        stepStarted = Date.now();
-      },
-    },
-  );
+  const base = await run.generate('Base', 'base', names);
+  const started = Date.now();
+  const checkpoints = run.drawn === null ? await train(run, options, names) : await drawn(run, run.drawn, names.length);
   const rows = [base, ...checkpoints.map(({ pictures }) => pictures), targets];
   await run.save('lora.png', imageGrid(rows.flat(), names.length));
   const gained = (before: readonly RgbImage[]): number =>
@@ -97,8 +75,59 @@ export async function measureLora(run: MeasureRun, options: LoraOptions): Promis
     checkpoints: checkpoints.map(({ step, pictures, loss }) => ({ step, meanPsnr: mean(scores(pictures)), loss })),
     gain: gained(defined(checkpoints[0]).pictures),
     gainOverPlain: gained(base),
-    trainSeconds,
+    trainSeconds: run.drawn === null ? (Date.now() - started) / 1000 : null,
   };
+}
+
+async function train(run: MeasureRun, options: LoraOptions, names: readonly string[]): Promise<Checkpoint[]> {
+  const { preset, sampleEvery } = options;
+  const checkpoints: Checkpoint[] = [];
+  const losses: number[] = [];
+  run.begin('Training', preset.maxTrainSteps);
+  await trainLora(
+    {
+      model: run.model,
+      images: await pixelArtSet(options.samples),
+      triggerWord: '',
+      options: {
+        ...defaultTrainOptions,
+        ...preset,
+        resolution: run.side,
+        sampleEvery,
+        samplePrompts: names.map((name, i) => ({
+          prompt: styledCaption('pixel-art', name),
+          seed: run.sampling.seed + i,
+        })),
+        sampleInferenceSteps: run.sampling.numInferenceSteps,
+        sampleGuidanceScale: run.sampling.guidanceScale,
+      },
+    },
+    new TrainControl(),
+    {
+      onStep: ({ globalStep, loss }) => {
+        losses.push(loss);
+        run.tick('Training', globalStep, preset.maxTrainSteps);
+      },
+      onSample: ({ globalStep, images }) => {
+        const loss = losses.length === 0 ? null : mean(losses.splice(0));
+        checkpoints.push({ step: globalStep, pictures: images.map(({ image }) => image), loss });
+      },
+    },
+  );
+  return checkpoints;
+}
+
+/** The folders style-0, style-100, ... that draw.py wrote. */
+async function drawn(run: MeasureRun, folder: string, count: number): Promise<Checkpoint[]> {
+  const steps = (await readdir(folder))
+    .flatMap((name) => /^style-(\d+)$/.exec(name)?.[1] ?? [])
+    .map(Number)
+    .sort((a, b) => a - b);
+  const checkpoints: Checkpoint[] = [];
+  for (const step of steps) {
+    checkpoints.push({ step, pictures: await run.read(join(folder, `style-${step}`), count), loss: null });
+  }
+  return checkpoints;
 }
 
 interface SampleIndex {

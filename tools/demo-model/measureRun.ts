@@ -1,6 +1,8 @@
 /** What every measurement needs: the model, the drawings at its size, where pictures go, and a report of how far it is. */
+import { openAsBlob } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { decodeInNode } from '../../src/cli/decodeImage.ts';
 import { formatDuration, Progress } from '../../src/cli/progress.ts';
 import type { RgbImage } from '../../src/core/image.ts';
 import { encodePng } from '../../src/formats/png.ts';
@@ -26,6 +28,8 @@ export class MeasureRun {
     readonly model: DiffusionModel,
     readonly out: string,
     readonly sampling: Sampling,
+    /** Folder of pictures that draw.py has drawn; null: the studio's own engine draws. */
+    readonly drawn: string | null,
   ) {}
 
   /** Pixels along each side of the model's pictures. */
@@ -47,8 +51,18 @@ export class MeasureRun {
     return { width: this.side, height: this.side, data: new Uint8Array(rgb) };
   }
 
+  /** The pictures `0.png`, `1.png`, ... of a folder that draw.py wrote. */
+  async read(folder: string, count: number): Promise<RgbImage[]> {
+    const pictures: RgbImage[] = [];
+    for (let i = 0; i < count; i++) {
+      pictures.push(await decodeInNode(await openAsBlob(join(folder, `${i}.png`))));
+    }
+    return pictures;
+  }
+
   /** One picture for each prompt by the base model, the i-th with the i-th seed. */
-  async generate(what: string, prompts: readonly string[]): Promise<RgbImage[]> {
+  async generate(what: string, row: string, prompts: readonly string[]): Promise<RgbImage[]> {
+    if (this.drawn !== null) return this.read(join(this.drawn, row), prompts.length);
     const { seed, ...sampling } = this.sampling;
     const size = { width: this.side, height: this.side };
     const generator = new ImageGenerator(this.model);

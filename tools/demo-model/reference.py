@@ -29,9 +29,10 @@ def read_safetensors(path):
     (length,) = struct.unpack("<Q", data[:8])
     header = json.loads(data[8 : 8 + length])
     header.pop("__metadata__", None)
+    dtypes = dict(F16=torch.float16, F32=torch.float32)
     body = memoryview(bytearray(data[8 + length :]))
     return {
-        name: torch.frombuffer(body[slice(*entry["data_offsets"])], dtype=torch.float16).float().reshape(entry["shape"])
+        name: torch.frombuffer(body[slice(*entry["data_offsets"])], dtype=dtypes[entry["dtype"]]).float().reshape(entry["shape"])
         for name, entry in header.items()
     }
 

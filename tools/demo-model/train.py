@@ -104,12 +104,12 @@ def train_vae(args):
 
 
 @torch.no_grad()
-def sample(unet, text, tokenizer, prompts, guidance=3.0, steps=20, seed=0):
-    """DDIM (Song et al. 2021) with leading timesteps; scaled latents."""
+def ddim(unet, text, tokenizer, prompts, noise, guidance, steps):
+    """Scaled latents by DDIM (Song et al. 2021) with leading timesteps, from noise [n, 4, 16, 16]."""
     acp = alphas_cumprod()
     context = text(tokenizer.batch(prompts))
     blank = text(tokenizer.batch([""])).expand_as(context)
-    x = torch.randn(len(prompts), 4, 16, 16, generator=torch.Generator().manual_seed(seed))
+    x = noise
     stride = 1000 // steps
     for t in range(1 + stride * (steps - 1), -1, -stride):
         both = unet(torch.cat([x, x]), torch.full((2 * len(x),), t), torch.cat([blank, context])).float()
@@ -118,6 +118,12 @@ def sample(unet, text, tokenizer, prompts, guidance=3.0, steps=20, seed=0):
         a, b = acp[t], acp[t - stride] if t >= stride else acp[0]
         x = b.sqrt() * (x - (1 - a).sqrt() * eps) / a.sqrt() + (1 - b).sqrt() * eps
     return x
+
+
+def sample(unet, text, tokenizer, prompts, guidance=3.0, steps=20, seed=0):
+    """The same, from the noise of one seed for all prompts together."""
+    noise = torch.randn(len(prompts), 4, 16, 16, generator=torch.Generator().manual_seed(seed))
+    return ddim(unet, text, tokenizer, prompts, noise, guidance, steps)
 
 
 def timesteps(size):
