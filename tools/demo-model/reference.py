@@ -19,8 +19,8 @@ from train import sample
 
 CASES = [
     dict(prompt="cat face", seed=42, guidance=7.5, steps=20),
-    dict(prompt="an emoji of a red apple", seed=7, guidance=5.0, steps=20),
-    dict(prompt="a rocket on white", seed=1234, guidance=3.0, steps=25),
+    dict(prompt="an emoji of a red apple", seed=7, guidance=5.0, steps=5),
+    dict(prompt="a rocket on white", seed=1234, guidance=3.0, steps=8),
 ]
 
 
