@@ -5,37 +5,29 @@
 import { afterAll, expect, test } from 'vitest';
 import { defined } from '../src/core/invariant.ts';
 import { stopRuntime } from '../src/gpu/runtime.ts';
-import { benchMemory } from './memory.ts';
+import { benchMemory, memoryRows } from './memory.ts';
 
 afterAll(() => {
   stopRuntime();
 });
 
 test('SD1.5 at 512 px within its bytes and dispatches', { timeout: 600_000 }, async () => {
-  const { training, decode, encode } = await benchMemory();
-  const of = (weights: string, activations: string, batchSize: number) =>
-    defined(
-      training.find((c) => c.weights === weights && c.activations === activations && c.report.batchSize === batchSize),
-    ).report;
-  const { weightBytes, forward, step } = of('f16', 'f32', 1);
+  const report = await benchMemory();
+  const rows = memoryRows(report);
+  expect(rows).toHaveLength(8);
+  const over = rows.filter(
+    ({ pass, mostBytes, mostDispatches }) =>
+      pass.peakBytes > mostBytes || pass.dispatches > (mostDispatches ?? Infinity),
+  );
+  expect(over).toEqual([]);
+  const { weightBytes, step } = defined(report.training[0]).report;
   // 859.5 million weights, nearly all as f16.
   expect(weightBytes).toBeGreaterThan(1.71e9);
   expect(weightBytes).toBeLessThan(1.73e9);
-  expect(step.peakBytes).toBeLessThanOrEqual(2.5e9);
-  expect(step.dispatches).toBeLessThanOrEqual(1900);
   expect(step.submits).toBeLessThanOrEqual(step.dispatches / 40);
   // Nothing is left behind by a step but the weights, the adapter and its moments.
   expect(step.liveBytes - weightBytes).toBeLessThan(20e6);
-  expect(of('f16', 'f32', 2).step.peakBytes).toBeLessThanOrEqual(2.9e9);
-  expect(of('f16', 'f16', 1).step.peakBytes).toBeLessThan(step.peakBytes);
-
-  // Inference, with guidance as a batch of two, and the decoder beside the UNet.
-  for (const pass of [forward, of('f16', 'f32', 2).forward, decode, encode]) {
-    expect(pass.peakBytes).toBeLessThanOrEqual(2.2e9);
-  }
-
-  const int8 = of('int8', 'f32', 1);
   // 8.5 bits a weight.
+  const int8 = defined(report.training.find(({ weights }) => weights === 'int8')).report;
   expect(int8.weightBytes).toBeLessThan(0.55 * weightBytes);
-  expect(int8.step.peakBytes).toBeLessThanOrEqual(1.7e9);
 });

@@ -8,7 +8,6 @@ import { BufferPool } from '../src/gpu/bufferPool.ts';
 import { resetPeak } from '../src/gpu/memory.ts';
 import { finishGpuWork, readTensor, tensor, trimMemory } from '../src/gpu/ops.ts';
 import type { UNet2DCondition } from '../src/models/unet.ts';
-import type { ActivationFormat } from '../src/nn/checkpoints.ts';
 import { defaultTrainOptions } from '../src/core/trainOptions.ts';
 import { noiseBatch, type NoisyBatch } from '../src/trainer/batch.ts';
 import { LoraTrainer } from '../src/trainer/trainer.ts';
@@ -50,8 +49,6 @@ export interface StepSizes {
   readonly rank: number;
   readonly tokens: number;
   readonly batchSize: number;
-  /** How the values between segments are kept. */
-  readonly activations?: ActivationFormat;
   /** Passes of each kind, where only counts matter; with 1, bind groups are counted while nothing is cached. As many as good times need, if not given. */
   readonly passes?: number;
 }
@@ -69,17 +66,14 @@ const longEnoughMs = 8000;
 export async function measureStep(
   gpu: BenchGpu,
   unet: UNet2DCondition,
-  { latentSide, rank, tokens, batchSize, activations = 'f32', passes }: StepSizes,
+  { latentSide, rank, tokens, batchSize, passes }: StepSizes,
 ): Promise<StepReport> {
   await finishGpuWork();
   const weightBytes = memory().numBytes;
   const { inChannels, crossAttentionDim } = unet.config;
   const layers = layersToTrain({ unet: unet.adaptableLayers }, defaultTrainOptions);
   const adapter = TrainableAdapter.create(layers, { rank, alpha: rank, seed: 0 });
-  const trainer = new LoraTrainer({ unet }, adapter.parameterGroups(), {
-    ...defaultTrainOptions,
-    activationsPrecision: activations,
-  });
+  const trainer = new LoraTrainer({ unet }, adapter.parameterGroups(), defaultTrainOptions);
   const shape = [batchSize, latentSide, latentSide, inChannels] as const;
   const context: NoisyBatch['contextShape'] = [batchSize, tokens, crossAttentionDim];
   const values = (dims: readonly number[]): Float32Array<ArrayBuffer> =>

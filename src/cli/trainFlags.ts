@@ -92,10 +92,7 @@ const groups: Readonly<Record<string, readonly FlagLine[]>> = {
     ['save-every', 'checkpoints.everySteps', 'steps between files that are kept; 0: only the last'],
     ['save-keep', 'checkpoints.keep', 'how many are kept; 0: all'],
   ],
-  'Memory:': [
-    ['weights', 'weightsPrecision', 'how the frozen weights are kept'],
-    ['activations', 'activationsPrecision', 'how activations are kept between segments'],
-  ],
+  'Memory:': [['weights', 'weightsPrecision', 'how the frozen weights are kept']],
 };
 
 const targets = ['attention', 'feed-forward', 'projections', 'convolutions'] as const;

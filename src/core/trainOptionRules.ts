@@ -150,7 +150,6 @@ export const trainOptionRules: Readonly<Record<TrainOptionPath, OptionRule>> = {
   'checkpoints.everySteps': whole('Checkpoint every', 0, million),
   'checkpoints.keep': whole('Checkpoints kept', 0, 10_000),
   weightsPrecision: choice('Weights', 'f16', 'int8'),
-  activationsPrecision: choice('Activations', 'f32', 'f16'),
 };
 
 /** The value at a path, of options or of any record like them; undefined where the way is missing. */

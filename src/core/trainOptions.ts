@@ -228,8 +228,6 @@ export interface TrainOptions {
   // ---- memory
   /** How the frozen weights are kept: int8 has block-wise scales. */
   readonly weightsPrecision: 'f16' | 'int8';
-  /** How the activations between segments are kept. */
-  readonly activationsPrecision: 'f32' | 'f16';
 }
 
 /** What suits each optimizer where nobody says otherwise; the first four go into {@link OptimizerOptions}. */
@@ -313,5 +311,4 @@ export const defaultTrainOptions: TrainOptions = {
   sampleNegativePrompt: '',
   checkpoints: { everySteps: 0, keep: 3 },
   weightsPrecision: 'f16',
-  activationsPrecision: 'f32',
 };

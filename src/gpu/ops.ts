@@ -47,7 +47,6 @@ export { lionStep } from './kernels/lion.ts';
 export { groupNorm } from './kernels/groupNorm.ts';
 export { groupNormGiven, groupNormStatistics } from './kernels/groupNormBands.ts';
 export { layerNorm } from './kernels/layerNorm.ts';
-export { fromHalves, toHalves } from './kernels/halves.ts';
 export { geglu } from './kernels/geglu.ts';
 export { quickGelu, silu } from './kernels/swish.ts';
 export { lowScale, splitWeights, unpackWeights, type WeightLayout } from './kernels/mergeWeights.ts';

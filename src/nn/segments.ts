@@ -8,7 +8,6 @@
 import { defined, invariant } from '../core/invariant.ts';
 import { vjp } from '../gpu/gradients.ts';
 import { add, tidy, type Tensor } from '../gpu/ops.ts';
-import { Checkpoints, type ActivationFormat } from './checkpoints.ts';
 
 export interface Segment {
   readonly name: string;
@@ -67,27 +66,14 @@ export function checkpointedGradients(
     loss,
     one,
     gradientsOf = [],
-    activations = 'f32',
-  }: {
-    readonly loss: string;
-    readonly one: Tensor;
-    readonly gradientsOf?: readonly string[];
-    /** How the values between segments are kept. */
-    readonly activations?: ActivationFormat;
-  },
+  }: { readonly loss: string; readonly one: Tensor; readonly gradientsOf?: readonly string[] },
 ): SegmentGradients {
   const last = defined(segments.at(-1), 'last segment');
   invariant(last.writes.includes(loss), `The last segment must write ${loss}`);
-  const values = new Checkpoints(activations);
-  const read = ({ reads }: Segment): Tensor[] =>
-    reads.map((name) => (values.has(name) ? values.read(name) : defined(inputs.get(name), `value ${name}`)));
-  const release = ({ reads }: Segment, xs: readonly Tensor[]): void =>
-    reads.forEach((name, j) => values.has(name) && values.release(name, xs[j]!));
+  const values = new Map<string, Tensor>();
   for (const segment of segments.slice(0, -1)) {
-    const reads = read(segment);
-    const outputs = tidy(() => segment.run(reads));
-    release(segment, reads);
-    segment.writes.forEach((name, j) => values.put(name, outputs[j]!));
+    const outputs = runOne(segment, inputs, values);
+    segment.writes.forEach((name, j) => values.set(name, outputs[j]!));
   }
 
   const needed = valuesThatNeedGradients(segments, gradientsOf);
@@ -97,9 +83,13 @@ export function checkpointedGradients(
   for (let i = segments.length - 1; i >= 0; i--) {
     const segment = segments[i]!;
     // Its outputs were kept for later segments only, and those are done.
-    for (const name of segment.writes) values.drop(name);
+    for (const name of segment.writes) {
+      values.get(name)?.dispose();
+      values.delete(name);
+    }
     const own = segment.parameters();
     const isLast = segment === last;
+    const reads = segment.reads.map((name) => defined(values.get(name) ?? inputs.get(name), `value ${name}`));
     const differentiated = segment.reads.filter((name) => needed.has(name));
     if (
       !isLast &&
@@ -107,12 +97,10 @@ export function checkpointedGradients(
     ) {
       continue;
     }
-    const reads = read(segment);
     const xs = [...differentiated.map((name) => reads[segment.reads.indexOf(name)]!), ...own];
     const tape = vjp(() => segment.run(reads), xs);
     const dys = segment.writes.map((name) => (isLast && name === loss ? one : (valueGradients.get(name) ?? null)));
     const gradients = tape.backward(dys);
-    release(segment, reads);
     segment.writes.forEach((name, j) => {
       if (isLast) finalOutputs.set(name, tape.outputs[j]!);
       else tape.outputs[j]!.dispose();
@@ -123,7 +111,7 @@ export function checkpointedGradients(
     differentiated.forEach((name, j) => collect(valueGradients, name, gradients[j]!));
     own.forEach((parameter, j) => collect(parameterGradients, parameter.id, gradients[differentiated.length + j]!));
   }
-  values.dispose();
+  for (const value of values.values()) value.dispose();
   return {
     parameters: parameters.map((parameter) => parameterGradients.get(parameter.id) ?? null),
     values: valueGradients,

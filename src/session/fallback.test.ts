@@ -14,8 +14,8 @@ function ladder(trainBatchSize: number, gradientAccumulationSteps = 1): Partial<
   return steps;
 }
 
-test('smaller batches first, then half-precision activations, then 8-bit weights', () => {
-  const memory = [{ activationsPrecision: 'f16' }, { weightsPrecision: 'int8' }];
+test('smaller batches first, then 8-bit weights', () => {
+  const memory = [{ weightsPrecision: 'int8' }];
   expect(ladder(1)).toEqual(memory);
   expect(ladder(4, 2)).toEqual([
     { trainBatchSize: 2, gradientAccumulationSteps: 4 },

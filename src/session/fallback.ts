@@ -18,8 +18,6 @@ export function cheaper(options: TrainOptions): Cheaper | null {
       words: `batches of ${trainBatchSize}, the gradients of ${gradientAccumulationSteps} averaged: the same steps, a little slower`,
     };
   }
-  if (options.activationsPrecision === 'f32')
-    return { changes: { activationsPrecision: 'f16' }, words: 'activations kept in half precision' };
   if (options.weightsPrecision === 'f16')
     return { changes: { weightsPrecision: 'int8' }, words: 'the model’s weights kept in 8 bits' };
   return null;

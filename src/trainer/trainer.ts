@@ -24,7 +24,7 @@ import { bytesOf, restoreBytes, type StateBuffer, type TrainerState } from './tr
 
 export type TrainerOptions = Pick<
   TrainOptions,
-  'optimizer' | 'maxGradNorm' | 'emaDecay' | 'loss' | 'maskedLoss' | 'clipSkip' | 'dropout' | 'activationsPrecision'
+  'optimizer' | 'maxGradNorm' | 'emaDecay' | 'loss' | 'maskedLoss' | 'clipSkip' | 'dropout'
 >;
 
 export interface StepResult {
@@ -100,11 +100,7 @@ export class LoraTrainer {
         [sizes[i]!],
       );
       const { parameters, outputs } = this.withDropout(batch, () =>
-        checkpointedGradients(this.segments, inputs, this.parameters, {
-          loss: 'loss',
-          one: share,
-          activations: this.options.activationsPrecision,
-        }),
+        checkpointedGradients(this.segments, inputs, this.parameters, { loss: 'loss', one: share }),
       );
       this.flat.gather(parameters, i > 0);
       copyValues(defined(outputs.get('loss')), report, { to: at, count: sizes[i]! });

@@ -107,5 +107,4 @@ export const explanations: Readonly<Record<TrainField, string>> = {
   'checkpoints.keep': 'How many copies are kept, the latest. 0 keeps all.',
   weightsPrecision:
     'How the big model lies in the GPU’s memory. 8 bit takes half of it, at a very small loss of accuracy.',
-  activationsPrecision: 'How what is computed on the way lies in the GPU’s memory. 16 bit takes half of it.',
 };

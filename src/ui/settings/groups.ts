@@ -204,11 +204,7 @@ export const settingsGroups: readonly SettingsGroup[] = [
   {
     id: 'memory',
     title: 'Memory',
-    fields: [
-      { field: 'weightsPrecision', words: { f16: '16 bit', int8: '8 bit' } },
-      { field: 'activationsPrecision', words: { f32: '32 bit', f16: '16 bit' } },
-    ],
-    summary: ({ weightsPrecision, activationsPrecision }) =>
-      `Weights ${weightsPrecision === 'int8' ? '8' : '16'} bit, activations ${activationsPrecision === 'f16' ? '16' : '32'} bit`,
+    fields: [{ field: 'weightsPrecision', words: { f16: '16 bit', int8: '8 bit' } }],
+    summary: ({ weightsPrecision }) => `Weights ${weightsPrecision === 'int8' ? '8' : '16'} bit`,
   },
 ];
