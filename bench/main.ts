@@ -5,11 +5,13 @@ import { promisify } from 'node:util';
 import { Argument, Command } from 'commander';
 import { runCommand } from '../src/cli/exit.ts';
 import { real, whole } from '../src/cli/options.ts';
+import { LoratoryError } from '../src/core/errors.ts';
 import { stopRuntime } from '../src/gpu/runtime.ts';
 import type { Comparison } from './compare.ts';
 import { describeGpu } from './gpu.ts';
 import { benchHot, ceilingsLine, hotMarkdown, hotTable, type HotReport } from './hot.ts';
 import { benchKernels, kernelTable } from './kernels.ts';
+import { benchLoading, type LoadingReport, loadingTable } from './loading.ts';
 import { benchMemory, memoryTable, type MemoryReport } from './memory.ts';
 import { openNodeGpu } from './nodeGpu.ts';
 import { benchStep } from './step.ts';
@@ -17,7 +19,7 @@ import { histogram, stepTable } from './stepTable.ts';
 import { benchPrecision, curveTable, type CurveReport } from './precision.ts';
 import type { StepReport } from './trainingStep.ts';
 
-type Part = 'hot' | 'kernels' | 'step' | 'memory' | 'precision';
+type Part = 'hot' | 'kernels' | 'step' | 'memory' | 'loading' | 'precision';
 
 interface Flags {
   readonly json?: string;
@@ -27,6 +29,7 @@ interface Flags {
   readonly only?: string;
   readonly verbose?: true;
   readonly steps: number;
+  readonly model?: string;
 }
 
 /** Everything measured, as `--json` writes it. */
@@ -37,7 +40,8 @@ interface Report {
   kernels?: Comparison[];
   step?: StepReport;
   memory?: MemoryReport;
-  precision?: CurveReport[];
+  loading?: LoadingReport[];
+  precision?: CurveReport;
 }
 
 /** Sizes times this on a software GPU, so that all takes about two minutes on SwiftShader, the slower one. */
@@ -80,23 +84,27 @@ async function bench(part: Part | undefined, flags: Flags): Promise<number> {
     }
   }
   if (wants('memory')) {
-    report.memory = await memoryInChild();
+    report.memory = await inChild<MemoryReport>('memory-report');
     print(`\nMemory and dispatches, on the null backend\n${memoryTable(report.memory)}`);
     if (flags.verbose) print(`\n${histogram(report.memory.training[0]!.report)}`);
+  }
+  // Not part of everything: it needs a model's folder.
+  if (part === 'loading') {
+    if (flags.model === undefined) throw new MissingModelError();
+    report.loading = await inChild<LoadingReport[]>('loading-report', flags.model);
+    print(`\nJavaScript's memory while a model is loaded\n${loadingTable(report.loading)}`);
   }
   // Not part of everything: it trains for many minutes on a software GPU.
   if (part === 'precision') {
     await openNodeGpu();
     try {
-      report.precision = await benchPrecision(flags.steps, (name, step, loss) =>
-        process.stderr.write(`  ${name}, step ${step}: ${loss.toFixed(5)}\n`),
+      report.precision = await benchPrecision(flags.steps, (weights, step, loss) =>
+        process.stderr.write(`  ${weights}, step ${step}: ${loss.toFixed(5)}\n`),
       );
     } finally {
       stopRuntime();
     }
-    print(
-      `\n${flags.steps} steps of the demo model, against f16 weights and float32 activations\n${curveTable(report.precision)}`,
-    );
+    print(`\n${flags.steps} steps of the demo model, int8 weights against f16\n${curveTable(report.precision)}`);
   }
   if (flags.markdown) await writeFile(flags.markdown, markdown(report));
   if (flags.json) await writeFile(flags.json, `${JSON.stringify(report, null, 2)}\n`);
@@ -110,9 +118,20 @@ function markdown({ gpu = '', scale = 1, hot }: Report): string {
 }
 
 /** A process can open one kind of GPU only, so the null backend gets one of its own. */
-async function memoryInChild(): Promise<MemoryReport> {
-  const { stdout } = await promisify(execFile)(process.execPath, [process.argv[1]!, 'memory-report']);
-  return JSON.parse(stdout) as MemoryReport;
+async function inChild<Report>(...command: string[]): Promise<Report> {
+  const { stdout } = await promisify(execFile)(process.execPath, ['--expose-gc', process.argv[1]!, ...command]);
+  return JSON.parse(stdout) as Report;
+}
+
+class MissingModelError extends LoratoryError {
+  readonly code = 'missing-model';
+
+  constructor() {
+    super(
+      'There is no model to load.',
+      'Name its folder by --model; npm run fullsize -- DIR --steps 0 writes one of full size.',
+    );
+  }
 }
 
 function print(text: string): void {
@@ -125,11 +144,12 @@ await new Command('bench')
   .addCommand(
     new Command('run')
       .addArgument(
-        new Argument('[part]', 'what to measure; everything but precision if left out').choices([
+        new Argument('[part]', 'what to measure; everything but loading and precision if left out').choices([
           'hot',
           'kernels',
           'step',
           'memory',
+          'loading',
           'precision',
         ]),
       )
@@ -142,10 +162,20 @@ await new Command('bench')
       )
       .option('--full', 'hot, kernels: the same as --scale 1')
       .option('--only <text>', 'hot, kernels: only those whose name contains this')
+      .option('--model <dir>', 'loading: a folder that npm run fullsize has written')
       .option('--steps <n>', 'precision: training steps', whole, 200)
       .option('--verbose', 'step and memory: how often each kernel runs')
       .action((part: Part | undefined, flags: Flags) => runCommand(() => bench(part, flags))),
     { isDefault: true },
+  )
+  .addCommand(
+    new Command('loading-report').argument('<folder>').action((folder: string) =>
+      runCommand(async () => {
+        print(JSON.stringify(await benchLoading(folder)));
+        return 0;
+      }),
+    ),
+    { hidden: true },
   )
   .addCommand(
     new Command('memory-report').action(() =>

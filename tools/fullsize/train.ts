@@ -1,6 +1,6 @@
 /** Trains the full-size model through the command line, twice, and measures: time, the process's peak memory, whether the losses agree. */
 import { spawn } from 'node:child_process';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { encodePng } from '../../src/formats/png.ts';
@@ -21,6 +21,8 @@ export async function trainFullSize(
   { steps, resolution, flags = [] }: { steps: number; resolution: number; flags?: readonly string[] },
 ): Promise<FullSizeRun> {
   const work = join(folder, 'training');
+  // What a training that was killed may have left.
+  await rm(work, { recursive: true, force: true });
   await writePictures(join(work, 'images'), resolution);
   const losses = join(work, 'losses.json');
   const started = performance.now();
@@ -37,7 +39,7 @@ export async function trainFullSize(
   let peakBytes: number | null = null;
   const watch = setInterval(() => {
     void peakMemory(child.pid).then(
-      (bytes) => (peakBytes = Math.max(peakBytes ?? 0, bytes)),
+      (bytes) => (peakBytes = bytes ?? peakBytes),
       () => {},
     );
   }, 500);
@@ -54,10 +56,10 @@ export async function trainFullSize(
   };
 }
 
-/** Linux keeps the highest resident size of a process. */
-async function peakMemory(pid: number | undefined): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]) * 1024;
+/** Linux keeps the highest resident size of a process; null once it has ended. */
+async function peakMemory(pid: number | undefined): Promise<number | null> {
+  const [, kilobytes] = /VmHWM:\s+(\d+) kB/.exec(await readFile(`/proc/${pid}/status`, 'utf8')) ?? [];
+  return kilobytes === undefined ? null : Number(kilobytes) * 1024;
 }
 
 async function writePictures(folder: string, side: number): Promise<void> {
