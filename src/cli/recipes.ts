@@ -5,6 +5,7 @@ import { LoratoryError } from '../core/errors.ts';
 import type { FileTree } from '../core/files.ts';
 import type { TrainOptions } from '../core/trainOptions.ts';
 import { software } from '../core/version.ts';
+import type { Rgb } from '../dataset/accept.ts';
 import type { Recipe, RecipeModel } from '../formats/recipe.ts';
 import type { FolderImage } from './trainingFolder.ts';
 
@@ -83,17 +84,26 @@ export interface RecipeFacts {
   readonly name: string;
   readonly triggerWord: string;
   readonly model: RecipeModel;
+  /** What fills transparent parts; white, if not given. */
+  readonly background?: Rgb;
   readonly options: TrainOptions;
   readonly images: readonly FolderImage[];
 }
 
-export function recipeOf({ name, triggerWord, model, options, images }: RecipeFacts): Recipe {
+export function recipeOf({
+  name,
+  triggerWord,
+  model,
+  background = [255, 255, 255],
+  options,
+  images,
+}: RecipeFacts): Recipe {
   return {
     software,
     name,
     triggerWord,
     model,
-    background: '#ffffff',
+    background: `#${background.map((value) => value.toString(16).padStart(2, '0')).join('')}`,
     options,
     images: images.map(({ id, contentHash, caption, repeats = null, crop = null, heldOut = false, maskHash }) => ({
       fileName: defined(id.split('/').at(-1), 'a file name'),

@@ -1,5 +1,5 @@
 /** `loratory train`: a folder of pictures in, a LoRA file out. */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { Command } from 'commander';
 import { encodePng } from '../formats/png.ts';
@@ -8,6 +8,7 @@ import { adapterFile } from '../export/runFile.ts';
 import { trainingFactsOf } from '../export/trainingFacts.ts';
 import { TrainControl } from '../session/control.ts';
 import { trainLora } from '../session/training.ts';
+import { CheckpointFolder } from './checkpointFolder.ts';
 import { classImageFolder } from './classImageFolder.ts';
 import { runCommand } from './exit.ts';
 import { imageGrid } from './grid.ts';
@@ -24,6 +25,7 @@ interface TrainFlags extends SettingsFlags {
   readonly out: string;
   readonly recipe?: string;
   readonly saveRecipe?: string;
+  readonly resume?: true;
   readonly masks: boolean;
   readonly background?: string;
   readonly classDir?: string;
@@ -39,6 +41,7 @@ export function trainCommand(): Command {
     .requiredOption('--out <file>', 'the .safetensors file to write')
     .option('--recipe <file>', 'replay the run of a recipe: its settings, captions and crops')
     .option('--save-recipe <file>', 'write the recipe that replays this run')
+    .option('--resume', 'go on with the run that stopped before its end, from where it stood')
     .option('--no-masks', 'ignore name.mask.png files, which otherwise weigh the loss')
     .option('--background <#rrggbb>', 'what fills transparent parts of pictures; white, if not given')
     .option('--class-dir <dir>', 'folder that keeps the pictures of prior preservation for the next run')
@@ -56,11 +59,8 @@ async function train(flags: TrainFlags): Promise<number> {
   const settings = await readSettings(flags, imageSizeOf(model), say, recipe?.recipe);
   const { triggerWord } = settings;
   const startedAt = Date.now();
-  const {
-    images: found,
-    refused,
-    uncaptioned,
-  } = await openTrainingFolder(flags.images, parseColour(flags.background ?? recipe?.recipe.background ?? ''));
+  const background = parseColour(flags.background ?? recipe?.recipe.background ?? '');
+  const { images: found, refused, uncaptioned } = await openTrainingFolder(flags.images, background);
   for (const error of refused) say(`Left out: ${error.message} ${error.remedy}`);
   const images = recipe === null ? found : recipeImages(recipe.recipe, found, flags.images);
   const { sampleEvery, sampleEveryEpochs, maskedLoss } = settings.options;
@@ -79,14 +79,19 @@ async function train(flags: TrainFlags): Promise<number> {
   if (flags.samples) await mkdir(flags.samples, { recursive: true });
   await mkdir(dirname(flags.out), { recursive: true });
   const name = basename(flags.out, extname(flags.out));
+  const facts = { name, triggerWord, background, options: { ...options, sampleEvery, sampleEveryEpochs }, images };
   if (recipe !== null || flags.saveRecipe !== undefined) {
     const used = await recipeModel(flags.model, await modelTree(flags.model));
     for (const difference of recipe === null ? [] : recipeDifferences(recipe.recipe, used, images)) say(difference);
-    if (flags.saveRecipe !== undefined) {
-      const facts = { name, triggerWord, model: used, options: { ...options, sampleEvery, sampleEveryEpochs }, images };
-      await writeFile(flags.saveRecipe, writeRecipe(recipeOf(facts)));
-    }
+    if (flags.saveRecipe !== undefined)
+      await writeFile(flags.saveRecipe, writeRecipe(recipeOf({ ...facts, model: used })));
   }
+  // Without the weights' hashes, which take seconds to compute.
+  const ownRecipe = recipeOf({ ...facts, model: { id: flags.model, revision: '', weights: {} } });
+  const folder = await CheckpointFolder.of(flags.out, ownRecipe, flags.resume === true);
+  const { checkpoint: resumeFrom, damaged } = await folder.newest();
+  for (const { error } of damaged) say(`${error.message} ${error.remedy}`);
+  if (resumeFrom) say(`Going on after step ${resumeFrom.position.globalStep}.`);
 
   const { close, runtime } = await openNodeGpu();
   const control = new TrainControl();
@@ -97,7 +102,7 @@ async function train(flags: TrainFlags): Promise<number> {
     control.requestStop();
   };
   process.on('SIGINT', onInterrupt);
-  const losses: number[] = [];
+  const losses = [...(resumeFrom?.history.losses ?? [])];
   const pending: Promise<void>[] = [];
   try {
     progress.say(
@@ -105,9 +110,13 @@ async function train(flags: TrainFlags): Promise<number> {
     );
     /** As epochs want it, where they decide, once steps are done. */
     let { maxTrainSteps } = options;
-    const write = async (modules: Parameters<typeof adapterFile>[0], globalStep: number): Promise<void> => {
+    const write = async (
+      modules: Parameters<typeof adapterFile>[0],
+      globalStep: number,
+      file = flags.out,
+    ): Promise<void> => {
       await writeFile(
-        flags.out,
+        file,
         adapterFile(modules, {
           name,
           modelName: model.name,
@@ -120,7 +129,13 @@ async function train(flags: TrainFlags): Promise<number> {
         }),
       );
     };
-    const kept = flags.classDir === undefined ? {} : { classImageStore: classImageFolder(flags.classDir) };
+    const { everySteps, keep } = options.checkpoints;
+    const stepFile = (step: number): string =>
+      join(dirname(flags.out), `${name}-step${String(step).padStart(8, '0')}.safetensors`);
+    const kept = {
+      ...(flags.classDir === undefined ? {} : { classImageStore: classImageFolder(flags.classDir) }),
+      ...(resumeFrom ? { resumeFrom } : {}),
+    };
     let training = false;
     const result = await trainLora({ model, images, triggerWord, options, ...kept }, control, {
       onStatus: (phase, detail) => {
@@ -156,11 +171,22 @@ async function train(flags: TrainFlags): Promise<number> {
         written.catch(() => undefined);
         pending.push(written);
       },
-      onCheckpoint: ({ modules, checkpoint }) => write(modules, checkpoint.position.globalStep),
+      onCheckpoint: async ({ modules, checkpoint }) => {
+        const { globalStep } = checkpoint.position;
+        await write(modules, globalStep);
+        if (everySteps > 0 && globalStep > 0 && globalStep % everySteps === 0) {
+          await write(modules, globalStep, stepFile(globalStep));
+          if (keep > 0) await rm(stepFile(globalStep - keep * everySteps), { force: true });
+        }
+        await folder.keep(checkpoint);
+      },
+      loadCheckpoint: (globalStep) => folder.load(globalStep),
+      onEvent: (_kind, _globalStep, text) => progress.say(text),
     });
     await write(result.modules, result.globalStep);
     await Promise.all(pending);
     if (flags.losses) await writeFile(flags.losses, JSON.stringify(losses));
+    if (!result.stopped) await folder.remove();
     progress.stop();
     process.stdout.write(
       `${flags.out}: ${result.globalStep} steps in ${formatDuration((Date.now() - startedAt) / 1000)}\n`,

@@ -7,7 +7,7 @@ import { runCommand } from '../../src/cli/exit.ts';
 import { whole } from '../../src/cli/options.ts';
 import { Progress } from '../../src/cli/progress.ts';
 import { trainFullSize, type FullSizeRun } from './train.ts';
-import { writeFullSizeModel } from './write.ts';
+import { writeRandomModel } from './write.ts';
 
 interface Flags {
   readonly steps: number;
@@ -19,11 +19,9 @@ async function main(folder: string, flags: readonly string[], { steps, resolutio
   if (!existsSync(join(folder, 'text_encoder/model.fp16.safetensors'))) {
     const progress = new Progress();
     progress.start(100, 'Writing {bar} {value}%', {});
-    await writeFullSizeModel(
-      folder,
-      resolve(dirname(fileURLToPath(import.meta.url)), '../fixtures/clip-tokenizer'),
-      (done, total) => progress.update(Math.round((done / total) * 100), {}),
-    );
+    await writeRandomModel(folder, resolve(dirname(fileURLToPath(import.meta.url)), '../fixtures/clip-tokenizer'), {
+      onTensor: (done, total) => progress.update(Math.round((done / total) * 100), {}),
+    });
     progress.stop();
   }
   const results: FullSizeRun[] = [];

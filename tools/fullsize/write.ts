@@ -1,6 +1,6 @@
 /**
- * Writes a model of Stable Diffusion 1.5's size with random weights as a diffusers folder, a megabyte at a time: the engine's limits
- * (memory, bindings, time) are the same as with the real weights, and nothing has to be downloaded.
+ * Writes a model with random weights as a diffusers folder, a megabyte at a time: of Stable Diffusion 1.5's size, so that the engine's
+ * limits (memory, bindings, time) are the same as with the real weights and nothing has to be downloaded, or of any other.
  */
 import { cp, mkdir, open, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -18,19 +18,28 @@ const chunk = 2 ** 19;
 /** Distinct weights of a tensor: quantiles of a normal distribution. */
 const levels = 4096;
 
-/** Writes the folder; `onTensor` is called after each of about 1,130 tensors. */
-export async function writeFullSizeModel(
+/** The fields of a model's configuration files. */
+export type ModelConfigs = Readonly<Record<keyof typeof sd15Configs, Readonly<Record<string, unknown>>>>;
+
+interface RandomModelOptions {
+  readonly configs?: ModelConfigs;
+  /** Called after each tensor, of which SD1.5 has about 1,130. */
+  readonly onTensor?: (done: number, total: number) => void;
+}
+
+/** Writes the folder, with the tokenizer of the folder `tokenizer`. The same configurations always give the same bytes. */
+export async function writeRandomModel(
   folder: string,
   tokenizer: string,
-  onTensor: (done: number, total: number) => void = () => {},
+  { configs = sd15Configs, onTensor = () => {} }: RandomModelOptions = {},
 ): Promise<void> {
-  const config = (path: keyof typeof sd15Configs): ConfigReader => new ConfigReader(path, sd15Configs[path]);
+  const config = (path: keyof ModelConfigs): ConfigReader => new ConfigReader(path, configs[path]);
   const parts: [string, Shapes][] = [
     ['unet/diffusion_pytorch_model.fp16.safetensors', unetShapes(parseUNetConfig(config('unet/config.json')))],
     ['vae/diffusion_pytorch_model.fp16.safetensors', vaeShapes(parseVaeConfig(config('vae/config.json')))],
     ['text_encoder/model.fp16.safetensors', clipShapes(parseClipTextConfig(config('text_encoder/config.json')))],
   ];
-  for (const [path, fields] of Object.entries(sd15Configs)) {
+  for (const [path, fields] of Object.entries(configs)) {
     await mkdir(dirname(join(folder, path)), { recursive: true });
     await writeFile(join(folder, path), `${JSON.stringify(fields, null, 2)}\n`);
   }
