@@ -140,6 +140,7 @@ test('validation gives the losses of the next step, and changes nothing', async 
   const setup = setUp();
   const before = await values(setup);
   const losses = await setup.trainer.validationLoss(batchOf(3, 2));
+  expect(await setup.trainer.validationLoss(batchOf(3, 2))).toEqual(losses);
   expect(await values(setup)).toEqual(before);
   expect((await setup.trainer.step([batchOf(3, 2)], 1e-3)).exampleLosses).toEqual([losses]);
   tearDown(setup);

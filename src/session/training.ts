@@ -29,6 +29,7 @@ import { captionsReady, prepare, type Prepared } from './preparation.ts';
 import { drawSamples, sampleTexts, type SampleReport } from './samples.ts';
 import { StripPainter } from './strips.ts';
 import { TrainingLoop } from './trainingLoop.ts';
+import { trainingWarnings } from './trainingWarnings.ts';
 import { trainStep } from './trainingStep.ts';
 
 /** The training set has no usable image. */
@@ -194,6 +195,8 @@ async function train(request: TrainingRequest, control: TrainControl, events: Tr
     const trained = { unet, adapter, ...(textEncoder ? { textEncoder } : {}) };
     const trainer = hold(new LoraTrainer(trained, adapter.parameterGroups(), options));
     const settings = diffusionSettings(options, noiseConfigOf(options, model.schedulerConfig));
+    if (!request.resumeFrom)
+      for (const warning of trainingWarnings(options, settings)) events.onEvent?.('warning', 0, warning);
     const strips = hold(new StripPainter(model, preview));
     const stepParts = {
       model,

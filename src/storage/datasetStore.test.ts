@@ -38,8 +38,11 @@ test('images come back in the order in which they were added, from another page 
 });
 
 test('removed images are gone until restored, in their old places', async () => {
-  const store = new DatasetStore(freshDatabase());
-  const ids = (await store.add([image('a.png'), image('b.png'), image('c.png')])).map(({ id }) => id);
+  const options = freshDatabase();
+  const store = new DatasetStore(options);
+  const masked = { ...image('a.png'), mask: new Blob(['mask']) };
+  const ids = (await store.add([masked, image('b.png'), image('c.png')])).map(({ id }) => id);
+  const maskKeys = () => new Records(options.database ?? '').keysUnder(['mask']);
   await store.remove([ids[0] ?? '', ids[1] ?? '', 'unknown'], 1000);
   expect(await names(store)).toEqual(['c.png']);
 
@@ -49,7 +52,9 @@ test('removed images are gone until restored, in their old places', async () => 
   await store.purgeRemoved(1000);
   await store.restore([ids[0] ?? '']);
   await store.remove([ids[0] ?? ''], 1000);
+  expect(await maskKeys()).toEqual([['mask', ids[0]]]);
   await store.purgeRemoved(1001);
+  expect(await maskKeys()).toEqual([]);
   await expect(store.restore([ids[0] ?? ''])).rejects.toMatchObject({ code: 'image-not-stored' });
   await expect(store.original(ids[0] ?? '')).rejects.toMatchObject({ code: 'image-not-stored' });
   expect(await names(store)).toEqual(['b.png', 'c.png']);

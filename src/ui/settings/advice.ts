@@ -13,7 +13,9 @@ const advice: Partial<Record<TrainField, (options: TrainOptions) => string | fal
   trainBatchSize: ({ trainBatchSize }) =>
     trainBatchSize > 8 && 'Takes much memory: accumulation has the same effect without it.',
   zeroTerminalSnr: ({ zeroTerminalSnr, predictionType }) =>
-    zeroTerminalSnr && predictionType === 'epsilon' && 'Meant for models that guess the velocity.',
+    zeroTerminalSnr &&
+    predictionType !== 'v_prediction' &&
+    'Models that guess the noise, as SD 1.x does, learn nothing from its last level: only for those that guess the velocity.',
   'validation.everySteps': ({ validation }) =>
     validation.everySteps === 0 && (validation.count > 0 || validation.split > 0) && 'Held out, but never looked at.',
 };
