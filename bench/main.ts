@@ -118,9 +118,9 @@ function markdown({ gpu = '', scale = 1, hot }: Report): string {
 }
 
 /** A process can open one kind of GPU only, so the null backend gets one of its own. */
-async function inChild<Report>(...command: string[]): Promise<Report> {
+async function inChild<T>(...command: string[]): Promise<T> {
   const { stdout } = await promisify(execFile)(process.execPath, ['--expose-gc', process.argv[1]!, ...command]);
-  return JSON.parse(stdout) as Report;
+  return JSON.parse(stdout) as T;
 }
 
 class MissingModelError extends LoratoryError {
