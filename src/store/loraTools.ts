@@ -39,6 +39,12 @@ export interface ToolJob {
   readonly detail: string;
 }
 
+export interface WriteWatch {
+  readonly signal: AbortSignal;
+  /** The share that is done, 0..1. */
+  readonly onProgress: (fraction: number) => void;
+}
+
 export interface LoraToolsSlice {
   readonly droppedLoras: readonly DroppedLora[];
   /** By {@link ToolLora.key}: what the file says, or why it says nothing; absent until it was asked for. */
@@ -50,8 +56,9 @@ export interface LoraToolsSlice {
   readonly loraFilesInspected: (files: readonly File[]) => void;
   readonly droppedLoraClosed: (id: string) => void;
   readonly toolReportNeeded: (lora: Pick<ToolLora, 'key' | 'input'>) => Promise<void>;
-  /** What is written, and who will take it. These answer null when they were cancelled, and reject with what went wrong. */
-  readonly loraWritten: (input: LoraInput, options: LoraWriteOptions) => Promise<LoraWritten | null>;
+  /** What is written, and who will take it. Rejects with what is wrong, or when it is aborted. */
+  readonly loraWritten: (input: LoraInput, options: LoraWriteOptions, watch: WriteWatch) => Promise<LoraWritten>;
+  /** These answer null when they were cancelled, and reject with what went wrong. */
   readonly loraResized: (input: LoraInput, rank: number, options: LoraWriteOptions) => Promise<LoraCombined | null>;
   readonly lorasMerged: (
     loras: readonly WeightedLoraInput[],
@@ -154,7 +161,12 @@ export function createLoraToolsSlice(context: SliceContext): LoraToolsSlice {
       const report = await client.request('lora.report', { input }).catch(toPlainError);
       set(({ toolReports }) => ({ toolReports: { ...toolReports, [key]: report } }));
     },
-    loraWritten: (input, options) => run('Writing', 'lora.write', { input, options }),
+    loraWritten: (input, options, { signal, onProgress }) =>
+      client.request(
+        'lora.write',
+        { input, options },
+        { signal, on: { 'lora.progress': ({ fraction }) => onProgress(fraction) } },
+      ),
     loraResized: (input, rank, options) => run('Resizing', 'lora.resize', { input, rank, options }),
     lorasMerged: (loras, rank, title, options) => run('Merging', 'lora.merge', { loras, rank, title, options }),
     lorasBaked: async (options) => {

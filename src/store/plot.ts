@@ -131,7 +131,8 @@ export function createPlotSlice(context: SliceContext): PlotSlice {
         pictures: plot.cells.map(({ png }) => png),
         parameters,
       });
-      changePlot({ image: image.png });
+      // Another may have been begun meanwhile.
+      if (get().plot?.startedAt === plot.startedAt) changePlot({ image: image.png });
       const { initImage: _initImage, jobId: _jobId, ...request } = first.request;
       await get().pictureKept({
         ...image,

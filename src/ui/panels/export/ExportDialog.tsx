@@ -1,5 +1,5 @@
 import { Download } from 'lucide-react';
-import { useEffect, useMemo, useState } from 'react';
+import { useEffect, useMemo, useRef, useState } from 'react';
 import { type PlainError, toPlainError } from '../../../core/errors.ts';
 import { formatBytes } from '../../../store/format.ts';
 import { isReport, type ToolLora } from '../../../store/loraTools.ts';
@@ -11,9 +11,9 @@ import { BlobImage } from '../../components/BlobImage.tsx';
 import { ErrorNote } from '../../components/ErrorNote.tsx';
 import { Field, TextField } from '../../components/Field.tsx';
 import { Modal } from '../../components/Modal.tsx';
+import { ProgressBar } from '../../components/ProgressBar.tsx';
 import { Switch } from '../../components/Switch.tsx';
 import { useStudio } from '../../StudioContext.tsx';
-import { ToolProgress } from './ToolProgress.tsx';
 import { ToolVerdicts } from './ToolVerdicts.tsx';
 import { WriteFields } from './WriteFields.tsx';
 
@@ -26,25 +26,32 @@ function atStep(input: LoraInput, step: number | null): LoraInput {
   return { kind: 'run', runId: input.runId, ...(step === null ? {} : { globalStep: step }) };
 }
 
-/** What would be written in this form, asked for whenever it changes: who takes it, and how large it is. */
-function useWritten(
-  input: LoraInput,
-  { form, dtype }: Pick<LoraWriteOptions, 'form' | 'dtype'>,
-): LoraWritten | PlainError | null {
+interface Writing {
+  /** What would be written in this form; null while it is being found out. */
+  readonly written: LoraWritten | PlainError | null;
+  readonly progress: number;
+}
+
+/** Writes the file whenever its form changes: who takes it, and how large it is. */
+function useWritten(input: LoraInput, { form, dtype }: Pick<LoraWriteOptions, 'form' | 'dtype'>): Writing {
   const loraWritten = useStudio((state) => state.loraWritten);
   const wish = useMemo(() => ({ input, options: { form, dtype } }), [input, form, dtype]);
   const [answer, setAnswer] = useState<{ readonly to: typeof wish; readonly file: LoraWritten | PlainError } | null>(
     null,
   );
-  const cancelled = useStudio((state) => state.toolCancelled);
+  const [progress, setProgress] = useState(0);
   useEffect(() => {
-    loraWritten(wish.input, wish.options).then(
-      (file) => setAnswer(file === null ? null : { to: wish, file }),
-      (error: unknown) => setAnswer({ to: wish, file: toPlainError(error) }),
+    const controller = new AbortController();
+    const { signal } = controller;
+    loraWritten(wish.input, wish.options, { signal, onProgress: setProgress }).then(
+      (file) => setAnswer({ to: wish, file }),
+      (error: unknown) => {
+        if (!signal.aborted) setAnswer({ to: wish, file: toPlainError(error) });
+      },
     );
-    return cancelled;
-  }, [wish, loraWritten, cancelled]);
-  return answer?.to === wish ? answer.file : null;
+    return () => controller.abort();
+  }, [wish, loraWritten]);
+  return { written: answer?.to === wish ? answer.file : null, progress };
 }
 
 /** A picture that may become the thumbnail. */
@@ -145,8 +152,9 @@ function ExportForm({ lora, start, hasTags, onClose }: ExportFormProps) {
   const [header, setHeader] = useState(start);
   const [input, setInput] = useState(lora.input);
   const [saving, setSaving] = useState(false);
-  const busy = useStudio((state) => state.toolJob !== null);
-  const written = useWritten(input, write);
+  const [saved, setSaved] = useState(0);
+  const closed = useRef(new AbortController());
+  const { written, progress } = useWritten(input, write);
   useEffect(() => {
     if (runId !== null) void runStepsNeeded(runId);
   }, [runId, runStepsNeeded]);
@@ -154,12 +162,13 @@ function ExportForm({ lora, start, hasTags, onClose }: ExportFormProps) {
   const save = async (): Promise<void> => {
     setSaving(true);
     try {
-      const saved = await loraWritten(input, { ...write, header });
-      if (saved === null) return;
-      saveBlob(saved.blob, saved.fileName);
-      toastShown({ kind: 'success', title: 'LoRA exported', detail: saved.fileName });
+      const watch = { signal: closed.current.signal, onProgress: setSaved };
+      const { blob, fileName } = await loraWritten(input, { ...write, header }, watch);
+      saveBlob(blob, fileName);
+      toastShown({ kind: 'success', title: 'LoRA exported', detail: fileName });
       onClose();
     } catch (error) {
+      if (closed.current.signal.aborted) return;
       const { message, remedy } = toPlainError(error);
       toastShown({ kind: 'error', title: 'The LoRA could not be exported', detail: `${message} ${remedy}` });
     } finally {
@@ -167,23 +176,27 @@ function ExportForm({ lora, start, hasTags, onClose }: ExportFormProps) {
     }
   };
   const file = written !== null && 'blob' in written ? written : null;
+  const close = (): void => {
+    closed.current.abort();
+    onClose();
+  };
   return (
     <Modal
       open
-      onClose={onClose}
+      onClose={close}
       size="wide"
       title={`Export “${lora.name}”`}
       detail="What stands here is written into the file’s header, where other tools show it."
       actions={
         <>
           <span className="modal-fact">{file === null ? '' : formatBytes(file.blob.size)}</span>
-          <button type="button" className="button" onClick={onClose}>
+          <button type="button" className="button" onClick={close}>
             Cancel
           </button>
           <button
             type="button"
             className="button button-primary"
-            disabled={busy || (written !== null && file === null) || header.title.trim() === ''}
+            disabled={saving || file === null || header.title.trim() === ''}
             onClick={() => void save()}
           >
             <Download size={14} aria-hidden="true" /> {saving ? 'Saving…' : 'Save file'}
@@ -275,7 +288,8 @@ function ExportForm({ lora, start, hasTags, onClose }: ExportFormProps) {
           <WriteFields value={write} onChange={setWrite} />
           <div className="stack-tight">
             <p className="field-head">Who will take this file</p>
-            <ToolProgress />
+            {written === null && <ProgressBar label="Asking" value={progress} />}
+            {saving && <ProgressBar label="Saving" value={saved} />}
             {written !== null && !('blob' in written) && <ErrorNote error={written} />}
             {file !== null && <ToolVerdicts tools={file.tools} />}
           </div>
