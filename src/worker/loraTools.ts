@@ -32,6 +32,9 @@ import type {
 } from './protocol.ts';
 import type { Handlers, RequestContext } from './server.ts';
 
+/** Dropped files up to this many bytes are read at once: a read for each of a thousand tensors takes far longer. */
+const readWhole = 256 << 20;
+
 interface OpenedLora {
   readonly title: string;
   readonly bytes: number;
@@ -59,7 +62,11 @@ export function loraToolHandlers(
               unknown
             >,
           };
-    const opened = await openSafetensors(blobSource(file.name, file));
+    const opened = await openSafetensors(
+      file.size <= readWhole
+        ? bytesSource(file.name, new Uint8Array(await file.arrayBuffer()))
+        : blobSource(file.name, file),
+    );
     const title = opened.metadata['modelspec.title'] ?? file.name.replace(/\.safetensors$/, '');
     return { title, bytes: file.size, file: opened, options };
   };
