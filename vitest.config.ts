@@ -53,7 +53,7 @@ export default defineConfig({
       },
       gpuProject(lavapipe),
       // Kernels, gradients, layers and one model of each kind. Whole sessions take it minutes; the journeys in Chromium run some on it.
-      gpuProject(swiftshader, ['src/cli/!(engine).gpu.test.ts']),
+      gpuProject(swiftshader, ['src/cli/!(engine).gpu.test.ts', 'src/worker/*.gpu.test.ts']),
     ],
   },
 });

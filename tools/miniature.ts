@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { folderTree } from '../src/cli/nodeFiles.ts';
+import type { FileTree } from '../src/core/files.ts';
 import { openDiffusionModel, type DiffusionModel } from '../src/models/repository.ts';
 import { sd15Configs } from './fullsize/configs.ts';
 import { type ModelConfigs, writeRandomModel } from './fullsize/write.ts';
@@ -46,6 +47,7 @@ const configs: ModelConfigs = {
 
 export interface Miniature {
   readonly folder: string;
+  readonly tree: FileTree;
   readonly model: DiffusionModel;
   /** Deletes the folder. */
   remove(): Promise<void>;
@@ -55,6 +57,7 @@ export interface Miniature {
 export async function writeMiniature(): Promise<Miniature> {
   const folder = await mkdtemp(join(tmpdir(), 'loratory-miniature-'));
   await writeRandomModel(folder, tokenizer, { configs });
-  const model = await openDiffusionModel(await folderTree(folder));
-  return { folder, model, remove: () => rm(folder, { recursive: true }) };
+  const tree = await folderTree(folder);
+  const model = await openDiffusionModel(tree);
+  return { folder, tree, model, remove: () => rm(folder, { recursive: true }) };
 }
