@@ -43,9 +43,14 @@ async function info(path: string, json: boolean): Promise<number> {
       ...(metadata.length === 0 ? ['  none'] : metadata),
       ...(config.length === 0 ? [] : ['adapter_config.json', ...config]),
     ];
-    process.stdout.write(`${lines.join('\n')}\n`);
+    process.stdout.write(`${printable(lines.join('\n'))}\n`);
   }
   return 0;
+}
+
+/** A file's texts must not command the terminal. */
+export function printable(text: string): string {
+  return text.replaceAll(/[^\P{Cc}\n\t]/gu, '\u{fffd}');
 }
 
 function shown(value: unknown): string {

@@ -7,7 +7,7 @@ import { Command } from 'commander';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { bakeCommand } from './bakeCommand.ts';
 import { convertCommand } from './convertCommand.ts';
-import { infoCommand } from './infoCommand.ts';
+import { infoCommand, printable } from './infoCommand.ts';
 import { loadLora } from './loraFiles.ts';
 import { mergeCommand } from './mergeCommand.ts';
 import { resizeCommand } from './resizeCommand.ts';
@@ -21,6 +21,10 @@ beforeAll(() => {
 });
 afterAll(() => {
   rmSync(folder, { recursive: true });
+});
+
+test('a header cannot command the terminal', () => {
+  expect(printable('title = \u001b]0;x\u0007\u009b31m\n\tcat ä')).toBe('title = \ufffd]0;x\ufffd\ufffd31m\n\tcat ä');
 });
 
 /** Runs a command and returns what it printed and its exit code. */

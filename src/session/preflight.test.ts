@@ -33,6 +33,13 @@ test('says how long it takes and what it takes up', () => {
   expect(needsInWords(report)).toBe(
     'Two trial steps: needs 2.4 GB on the GPU, at most 80.5 MB of storage, and about 5 min at 500 ms a step.',
   );
+  const byEpochs = preflightReport({
+    options: { ...options, sampleEvery: 0, sampleEveryEpochs: 2, maxTrainEpochs: 12 },
+    trial,
+    gpuProblem: null,
+    diskFreeBytes: 1e9,
+  });
+  expect(byEpochs.seconds).toBe(report.seconds);
   const unwatched = preflightReport({
     options: { ...options, samplePrompts: [], checkpoints: { everySteps: 0, keep: 3 } },
     trial,

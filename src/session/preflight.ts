@@ -63,8 +63,12 @@ function checkpointsKept({ checkpoints: { everySteps, keep }, maxTrainSteps }: T
   return (keep === 0 ? asked : Math.min(keep, asked)) + 3;
 }
 
-function rowsOf({ sampleEvery, samplePrompts, maxTrainSteps }: TrainOptions): number {
-  return sampleEvery === 0 || samplePrompts.length === 0 ? 0 : 1 + Math.ceil(maxTrainSteps / sampleEvery);
+/** Rows of samples, at most. Where steps decide, nobody knows here how many epochs they are. */
+function rowsOf(options: TrainOptions): number {
+  const { sampleEvery, sampleEveryEpochs, samplePrompts, maxTrainSteps, maxTrainEpochs } = options;
+  const bySteps = sampleEvery === 0 ? 0 : Math.ceil(maxTrainSteps / sampleEvery);
+  const byEpochs = sampleEveryEpochs === 0 ? 0 : Math.ceil((maxTrainEpochs ?? 0) / sampleEveryEpochs);
+  return samplePrompts.length === 0 || sampleEvery + sampleEveryEpochs === 0 ? 0 : 1 + bySteps + byEpochs;
 }
 
 function sampleBytes(options: TrainOptions): number {

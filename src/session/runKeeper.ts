@@ -216,16 +216,31 @@ function newRun({ name, modelId, triggerWord, options, images }: TrainRequest): 
   };
 }
 
-/** Options that say what the state consists of: a branch takes the state over, so it cannot change them. */
-const structure = ['adapterKind', 'rank', 'convRank', 'targets', 'textEncoder.train', 'optimizer.name'] as const;
+/** What the state consists of, by the options that say it: a branch takes the state over, so it cannot change that. */
+const structure: Readonly<Record<string, (options: TrainOptions) => unknown>> = {
+  adapterKind: ({ adapterKind }) => adapterKind,
+  rank: ({ rank }) => rank,
+  convRank: ({ convRank }) => convRank,
+  targets: ({ targets }) => targets,
+  'textEncoder.train': ({ textEncoder: { train, learningRate } }) => train && learningRate > 0,
+  'optimizer.name': ({ optimizer }) => optimizer.name,
+  // Adafactor keeps momentum only where there is some.
+  'optimizer.beta1': ({ optimizer: { name, beta1 } }) => (name === 'adafactor' && beta1 === 0 ? 'zero' : 'as it is'),
+  emaDecay: ({ emaDecay }) => (emaDecay === null ? 'off' : 'on'),
+  // Frozen blocks have no parameters.
+  blockLearningRates: ({ blockLearningRates }) => {
+    const frozen = Object.keys(blockLearningRates).filter((block) => blockLearningRates[block] === 0);
+    return frozen.length === 0 ? 'without frozen blocks' : `0 for ${frozen.sort().join(', ')}`;
+  },
+};
 
 function checkBranch(parent: TrainOptions, own: TrainOptions): void {
-  for (const option of structure) {
-    const before = JSON.stringify(optionAt(parent, option));
-    if (JSON.stringify(optionAt(own, option)) !== before) throw new BranchOptionError(option, before);
+  for (const [option, of] of Object.entries(structure)) {
+    const before = inWords(of(parent));
+    if (inWords(of(own)) !== before) throw new BranchOptionError(option, before);
   }
 }
 
-function optionAt(options: TrainOptions, path: string): unknown {
-  return path.split('.').reduce<unknown>((value, key) => (value as Record<string, unknown>)[key], options);
+function inWords(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }

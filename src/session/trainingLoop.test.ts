@@ -393,6 +393,14 @@ describe('a branch', () => {
     const branching = RunKeeper.branch(runs, request, { parent: trunk, globalStep: 56 });
     await expect(branching).rejects.toThrow(BranchOptionError);
     await expect(branching).rejects.toThrow('so rank must stay 4.');
+    const averaging = requestFor({ ...options, emaDecay: 0.99 });
+    await expect(RunKeeper.branch(runs, averaging, { parent: trunk, globalStep: 56 })).rejects.toThrow(
+      'so emaDecay must stay off.',
+    );
+    const freezing = requestFor({ ...options, blockLearningRates: { mid_block: 0, 'up_blocks.1': 0.5 } });
+    await expect(RunKeeper.branch(runs, freezing, { parent: trunk, globalStep: 56 })).rejects.toThrow(
+      'so blockLearningRates must stay without frozen blocks.',
+    );
     await expect(RunKeeper.branch(runs, requestFor(options), { parent: trunk, globalStep: 9 })).rejects.toMatchObject({
       code: 'checkpoint-not-stored',
     });

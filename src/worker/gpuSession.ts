@@ -13,10 +13,15 @@ import type { GpuInfo } from './protocol.ts';
 export class GpuBusyError extends LoratoryError {
   readonly code = 'gpu-busy';
 
-  constructor() {
+  /** `training`: with another model than is asked for; `preparing`: it cannot draw yet, or measures what a run would need. */
+  constructor(by: 'training' | 'preparing') {
     super(
-      'The GPU is busy training with another model.',
-      'Choose the model that is being trained with, wait for the run to finish, or stop it: what it has learnt is kept.',
+      by === 'training'
+        ? 'The GPU is busy training with another model.'
+        : 'The GPU is busy: a training is being prepared or tried.',
+      by === 'training'
+        ? 'Choose the model that is being trained with, wait for the run to finish, or stop it: what it has learnt is kept.'
+        : 'Try again in a moment.',
     );
   }
 }
@@ -58,7 +63,7 @@ export class GpuSession {
 
   /** Runs `work` alone on the GPU with nothing else loaded. Throws {@link GpuBusyError} if a training runs already. */
   async train<T>(work: () => Promise<T>): Promise<T> {
-    if (this.training) throw new GpuBusyError();
+    if (this.training) throw new GpuBusyError('preparing');
     this.training = true;
     try {
       return await this.exclusively(async () => {
@@ -73,7 +78,7 @@ export class GpuSession {
 
   /**
    * Runs `work` with an image generator for the model, which stays loaded afterwards; while a run trains, with that run's model,
-   * between two steps. Throws {@link GpuBusyError} if the run trains with another model.
+   * between two steps. Throws {@link GpuBusyError} if the run trains with another model or is not ready.
    */
   async generate<T>(
     modelId: string,
@@ -82,7 +87,7 @@ export class GpuSession {
   ): Promise<T> {
     const { drawing } = this;
     if (drawing) {
-      if (drawing.modelId !== modelId) throw new GpuBusyError();
+      if (drawing.modelId !== modelId) throw new GpuBusyError('training');
       try {
         return await drawing.draw(work, signal);
       } catch (error) {
@@ -91,7 +96,7 @@ export class GpuSession {
         await this.queue;
       }
     }
-    if (this.training) throw new GpuBusyError();
+    if (this.training) throw new GpuBusyError('preparing');
     return this.exclusively(async () => {
       await this.open();
       if (this.generator?.modelId !== modelId) {

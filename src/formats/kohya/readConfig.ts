@@ -90,6 +90,13 @@ class ConfigReader {
     const name = this.text('output_name');
     const prefix = this.text('caption_prefix');
     const classTokens = this.text('class_tokens');
+    if (classTokens !== null && prefix === null)
+      this.note(
+        'class_tokens',
+        classTokens,
+        'changed',
+        'It stands before every caption, not only where there is none.',
+      );
     const modelName = this.text('pretrained_model_name_or_path');
     this.rest();
     const options = completeTrainOptions(this.values, presets.kohya);

@@ -73,6 +73,41 @@ async function changes(tensors: readonly TensorToWrite[]): Promise<WeightChange[
   });
 }
 
+/** Reads without knowing the layer's sizes, as reports on files do. */
+const readUnsized = async (tensors: readonly TensorToWrite[]): Promise<LoraFile> =>
+  readLora(await openSafetensors(bytesSource('x', encodeSafetensors(tensors))), [CONV.module]);
+
+describe('factors that multiply to more than any layer has', () => {
+  const made = (part: string, shape: readonly number[]): TensorToWrite => new Made(`${conv}.${part}`, shape).tensor;
+
+  it.each<[string, readonly TensorToWrite[]]>([
+    ['LoRA', [made('lora_down.weight', [1, 30_000]), made('lora_up.weight', [30_000, 1])]],
+    [
+      'LoCon with mid',
+      [
+        made('lora_down.weight', [1, 30_000, 1, 1]),
+        made('lora_mid.weight', [30_000, 1, 1, 1]),
+        made('lora_up.weight', [1, 30_000, 1, 1]),
+      ],
+    ],
+    [
+      'LoHa',
+      [
+        made('hada_w1_a', [30_000, 1]),
+        made('hada_w1_b', [1, 30_000]),
+        made('hada_w2_a', [30_000, 1]),
+        made('hada_w2_b', [1, 30_000]),
+      ],
+    ],
+    ['LoKr', [made('lokr_w1', [2, 2]), made('lokr_w2_a', [30_000, 1]), made('lokr_w2_b', [1, 30_000])]],
+  ])('%s is refused before there is memory for it', async (_kind, tensors) => {
+    await expect(readUnsized(tensors)).rejects.toMatchObject({
+      code: 'lora-file',
+      message: expect.stringMatching(/makes \d+ values, more than any layer has\.$/) as string,
+    });
+  });
+});
+
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 const sum = (n: number, f: (i: number) => number): number => range(n).reduce((total, i) => total + f(i), 0);
 

@@ -65,6 +65,14 @@ async function alphaFor(layer: Layer, rank: number): Promise<number> {
   return name === undefined ? layer.alphaOf(layer.group.key, rank) : scalar(layer, name);
 }
 
+/** More values than any layer of Stable Diffusion has: SD1.5's largest has 29.5 million. */
+const mostValues = 2 ** 26;
+
+/** Small factors may multiply to more than there is memory for: that is found out before they do. */
+function requireRoom(layer: Layer, count: number): void {
+  if (count > mostValues) throw wrongShape(layer, `makes ${count} values, more than any layer has`);
+}
+
 /** Holds what a layer's tensors say about its sizes to what the model's layer has. */
 function checkSizes(layer: Layer, { inFeatures, outFeatures, kernel }: Sizes): void {
   const { known } = layer;
@@ -75,6 +83,7 @@ function checkSizes(layer: Layer, { inFeatures, outFeatures, kernel }: Sizes): v
     throw wrongShape(layer, `gives ${outFeatures} outputs, but the layer has ${known.outFeatures}`);
   }
   const [height, width] = kernel ?? [1, 1];
+  requireRoom(layer, inFeatures * outFeatures * height * width);
   const side = known.kernelSize ?? height;
   if (height !== side || width !== side) {
     throw wrongShape(layer, `has a kernel of ${height} x ${width}, but the layer one of ${side} x ${side}`);
@@ -114,6 +123,7 @@ async function readLowRank(layer: Layer): Promise<LoraModule> {
   checkSizes(layer, sizes);
   const downValues = await values(layer, 'down');
   const taps = (height ?? 1) * (width ?? 1);
+  requireRoom(layer, upRank * inFeatures * taps);
   return {
     module: layer.known.module,
     target: layer.group.key.target,
@@ -146,6 +156,7 @@ async function readProduct(
   if (layer.known.kernelSize !== undefined && (height !== layer.known.kernelSize || width !== height)) {
     throw wrongShape(layer, `has the core ${t} of shape [${core.join(', ')}]`);
   }
+  requireRoom(layer, outer * (valuesB.length / rank) * height * width);
   const expanded = expandKernel(await values(layer, t), valuesB, [outer, rank, height * width]);
   return { a: transpose(valuesA, outer), b: expanded, rank: outer, rows, taps: [height, width] };
 }
@@ -200,6 +211,7 @@ async function readFactor(
   if (rows > outFeatures || b.length / rank > inFeatures * kernelSize ** 2) {
     throw wrongShape(layer, `has the factor ${name} of ${rows} rows and ${b.length / rank} columns`);
   }
+  requireRoom(layer, rows * (b.length / rank));
   return { values: multiply(a, b, rank), rows, rank, taps };
 }
 
