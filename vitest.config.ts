@@ -38,6 +38,8 @@ function gpuProject(
 
 export default defineConfig({
   test: {
+    // Vitest leaves a core free, which on two cores makes one process of them.
+    maxWorkers: 2,
     projects: [
       {
         ...shared,
