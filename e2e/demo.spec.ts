@@ -76,7 +76,7 @@ test('try it now: from the first click to a LoRA of the demo model', async ({ pa
     await expect(page.getByTestId('preset-in-use')).toHaveText('Style for the demo model, 3 changed');
     await page.getByRole('button', { name: 'Start training' }).click();
     const strip = page.getByTestId('strip');
-    await expect(strip).toHaveAttribute('data-step', /^[1-9]/, { timeout: 180_000 });
+    await expect(strip).toHaveAttribute('data-step', /^[1-9]/, { timeout: 400_000 });
     const clean = strip.getByRole('img', { name: /, clean$/ });
     await expect(clean).toHaveCount(2);
     // Decoded at full size, as this VAE is small.

@@ -112,7 +112,7 @@ test('settings travel in pictures; gallery, comparison and plot', async ({ page,
 
   await test.step('a part painted over by the keyboard and drawn again; the rest is kept', async () => {
     const before = (await pixelsOf(picture(page))).split(',');
-    await page.getByRole('button', { name: 'From a picture' }).click();
+    await page.getByRole('button', { name: 'From a picture', exact: true }).click();
     await page.getByRole('button', { name: 'The one that is shown' }).click();
     await page.getByRole('button', { name: 'Paint a mask' }).click();
     await page.getByTestId('mask-canvas').press(']');
