@@ -22,7 +22,8 @@ import { TrainingRuns } from './trainingRuns.ts';
 const ids = Array.from({ length: 8 }, (_, i) => `image-${i}`);
 
 // Decoding needs a browser.
-vi.mock('./trainingImages.ts', () => ({
+vi.mock('./trainingImages.ts', async (importOriginal) => ({
+  ...(await importOriginal<typeof import('./trainingImages.ts')>()),
   trainingImages: async (request: TrainRequest) =>
     request.images.map((image) => ({
       ...image,

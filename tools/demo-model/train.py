@@ -23,6 +23,7 @@ from model import SCHEDULE, AutoencoderKL, ClipText, UNet, alphas_cumprod
 from muon import MuonAdamW, share
 from read import train_text
 from tokenizer import Tokenizer
+from wordings import train_wordings
 
 
 def vae_batch(rgba, size):
@@ -261,7 +262,7 @@ def grid(pictures, path):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("stage", choices=["vae", "text", "unet"])
+    parser.add_argument("stage", choices=["vae", "text", "unet", "wordings"])
     parser.add_argument("--data", type=Path, required=True, help="what drawings.mjs wrote")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--tokenizer", type=Path, help="vocab.json and merges.txt of the demo model (text, unet)")
@@ -282,4 +283,4 @@ if __name__ == "__main__":
     torch.manual_seed(args.seed)
     random.seed(args.seed)
     args.out.mkdir(parents=True, exist_ok=True)
-    dict(vae=train_vae, text=train_text, unet=train_unet_on_ranks)[args.stage](args)
+    dict(vae=train_vae, text=train_text, unet=train_unet_on_ranks, wordings=train_wordings)[args.stage](args)
