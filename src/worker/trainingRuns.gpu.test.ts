@@ -17,13 +17,14 @@ import type { PreflightReport, TrainRequest } from './protocol.ts';
 import { RunChannel } from './runChannel.ts';
 import { RunLock } from './runLock.ts';
 import { fakeLocks } from './testing.ts';
+import type * as TrainingImages from './trainingImages.ts';
 import { TrainingRuns } from './trainingRuns.ts';
 
 const ids = Array.from({ length: 8 }, (_, i) => `image-${i}`);
 
 // Decoding needs a browser.
 vi.mock('./trainingImages.ts', async (importOriginal) => ({
-  ...(await importOriginal<typeof import('./trainingImages.ts')>()),
+  ...(await importOriginal<typeof TrainingImages>()),
   trainingImages: async (request: TrainRequest) =>
     request.images.map((image) => ({
       ...image,
