@@ -95,10 +95,10 @@ test('try it now: from the first click to a LoRA of the demo model', async ({ pa
     await expect(field(page, 'Width')).toHaveValue('64');
     await field(page, 'Steps').fill('3');
     await page.getByRole('button', { name: 'Generate' }).click();
-    await expect(page.getByText('Pixel art at 1.00')).toBeVisible({ timeout: 180_000 });
+    await expect(page.getByText('Pixel art at 1.00')).toBeVisible({ timeout: 400_000 });
     await page.getByTestId('lora-slider').focus();
     await page.keyboard.press('End');
-    await expect(page.getByText('Pixel art at 2.00')).toBeVisible({ timeout: 180_000 });
+    await expect(page.getByText('Pixel art at 2.00')).toBeVisible({ timeout: 400_000 });
     await expect(page.getByRole('list', { name: 'Latest pictures' }).getByRole('listitem')).toHaveCount(2);
   });
 
@@ -109,7 +109,7 @@ test('try it now: from the first click to a LoRA of the demo model', async ({ pa
     await page.getByRole('button', { name: `Kept: ${steps / 2}, ${steps}` }).click();
     await field(page, 'Steps').fill('2');
     await page.getByRole('button', { name: 'Draw the plot' }).click();
-    await expect(page.getByTestId('plot-done')).toContainText('2 of 2 pictures drawn', { timeout: 180_000 });
+    await expect(page.getByTestId('plot-done')).toContainText('2 of 2 pictures drawn', { timeout: 400_000 });
     const cells = await page.getByTestId('plot-grid').locator('img').all();
     const [half, whole] = await Promise.all(cells.map((image) => pixelsOf(image)));
     expect(half).not.toBe(whole);
@@ -144,7 +144,7 @@ test('try it now: from the first click to a LoRA of the demo model', async ({ pa
     await page.reload();
     await room(page, 'Try');
     await page.getByRole('button', { name: 'Generate' }).click();
-    await expect(page.getByRole('img', { name: /^Generated picture/ })).toBeVisible({ timeout: 180_000 });
+    await expect(page.getByRole('img', { name: /^Generated picture/ })).toBeVisible({ timeout: 400_000 });
     expect(fetched.filter((path) => path.endsWith('.safetensors'))).toEqual(weights);
   });
 

@@ -116,7 +116,7 @@ test('a LoRA file is looked into, resized, exported, merged and baked', async ({
   await test.step('baked into the demo model, as a folder', async () => {
     await openTool(page, /^Bake/);
     await dialog(page).getByRole('button', { name: 'diffusers folder' }).click();
-    const download = page.waitForEvent('download', { timeout: 180_000 });
+    const download = page.waitForEvent('download', { timeout: 400_000 });
     await dialog(page).getByRole('button', { name: 'Bake and save' }).click();
     const file = await download;
     expect(file.suggestedFilename()).toBe('Dots model.zip');
@@ -131,7 +131,7 @@ test('a LoRA file is looked into, resized, exported, merged and baked', async ({
 
   await test.step('and as one file, in the names that A1111 reads', async () => {
     await dialog(page).getByRole('button', { name: 'One file' }).click();
-    const download = page.waitForEvent('download', { timeout: 180_000 });
+    const download = page.waitForEvent('download', { timeout: 400_000 });
     await dialog(page).getByRole('button', { name: 'Bake and save' }).click();
     const file = await download;
     expect(file.suggestedFilename()).toBe('Dots model.safetensors');

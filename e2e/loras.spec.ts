@@ -37,7 +37,7 @@ test('two LoRAs with sliders, and a third from the Hub', async ({ page }) => {
     await field(page, 'Prompt').fill('a red apple');
     await field(page, 'Steps').fill('2');
     await page.getByRole('button', { name: 'Generate' }).click();
-    await expect(page.getByText(/^plain model · seed 42/)).toBeVisible({ timeout: 180_000 });
+    await expect(page.getByText(/^plain model · seed 42/)).toBeVisible({ timeout: 400_000 });
     return pixelsOf(picture(page));
   });
 
@@ -52,35 +52,35 @@ test('two LoRAs with sliders, and a third from the Hub', async ({ page }) => {
     await card.getByRole('button', { name: /do not match this model|does not match this model/ }).click();
     await expect(card.getByText('lora_unet_no_such_block_1')).toBeVisible();
     await page.getByRole('button', { name: 'Generate' }).click();
-    await expect(page.getByText(/^Dots at 1\.00 \+ Waves at 1\.00/)).toBeVisible({ timeout: 180_000 });
+    await expect(page.getByText(/^Dots at 1\.00 \+ Waves at 1\.00/)).toBeVisible({ timeout: 400_000 });
     expect(await pixelsOf(picture(page))).not.toBe(plain);
   });
 
   await test.step('sliding redraws; at 0 it is the plain model', async () => {
     await slider(page, 'Dots').focus();
     await page.keyboard.press('Home');
-    await expect(page.getByText(/^Dots at 0\.00 \+ Waves at 1\.00/)).toBeVisible({ timeout: 180_000 });
+    await expect(page.getByText(/^Dots at 0\.00 \+ Waves at 1\.00/)).toBeVisible({ timeout: 400_000 });
     expect(await pixelsOf(picture(page))).not.toBe(plain);
     await slider(page, 'Waves').focus();
     await page.keyboard.press('Home');
-    await expect(page.getByText(/^Dots at 0\.00 \+ Waves at 0\.00/)).toBeVisible({ timeout: 180_000 });
+    await expect(page.getByText(/^Dots at 0\.00 \+ Waves at 0\.00/)).toBeVisible({ timeout: 400_000 });
     expect(await pixelsOf(picture(page))).toBe(plain);
   });
 
   await test.step('switched off, it is the plain model too', async () => {
     await page.getByRole('textbox', { name: 'Weight of Dots, as a number' }).fill('1.5');
     await page.keyboard.press('Enter');
-    await expect(page.getByText(/^Dots at 1\.50 \+ Waves at 0\.00/)).toBeVisible({ timeout: 180_000 });
+    await expect(page.getByText(/^Dots at 1\.50 \+ Waves at 0\.00/)).toBeVisible({ timeout: 400_000 });
     await page.getByRole('switch', { name: 'Use Waves' }).click();
     await page.getByRole('switch', { name: 'Use Dots' }).click();
-    await expect(page.getByText(/^plain model · seed 42/)).toBeVisible({ timeout: 180_000 });
+    await expect(page.getByText(/^plain model · seed 42/)).toBeVisible({ timeout: 400_000 });
     expect(await pixelsOf(picture(page))).toBe(plain);
   });
 
   await test.step('the text encoder at a weight of its own', async () => {
     const shown = (): Promise<string> => pixelsOf(picture(page));
     await page.getByRole('switch', { name: 'Use Waves' }).click();
-    await expect(page.getByText(/^Waves at 0\.00/)).toBeVisible({ timeout: 180_000 });
+    await expect(page.getByText(/^Waves at 0\.00/)).toBeVisible({ timeout: 400_000 });
     const card = page.getByRole('listitem', { name: 'Waves' });
     await card.getByRole('button', { name: 'More about Waves' }).click();
     const own = card.getByRole('checkbox', { name: 'Another weight for the text encoder' });
@@ -88,11 +88,11 @@ test('two LoRAs with sliders, and a third from the Hub', async ({ page }) => {
     await card.getByRole('slider', { name: 'Text encoder weight of Waves' }).focus();
     await page.keyboard.press('End');
     // The UNet's part is at 0 still.
-    await expect.poll(shown, { timeout: 180_000 }).not.toBe(plain);
+    await expect.poll(shown, { timeout: 400_000 }).not.toBe(plain);
     await own.uncheck();
-    await expect.poll(shown, { timeout: 180_000 }).toBe(plain);
+    await expect.poll(shown, { timeout: 400_000 }).toBe(plain);
     await page.getByRole('switch', { name: 'Use Waves' }).click();
-    await expect(page.getByText(/^plain model · seed 42/)).toBeVisible({ timeout: 180_000 });
+    await expect(page.getByText(/^plain model · seed 42/)).toBeVisible({ timeout: 400_000 });
   });
 
   await test.step('a textual-inversion embedding', async () => {
@@ -106,7 +106,7 @@ test('two LoRAs with sliders, and a third from the Hub', async ({ page }) => {
     const generated = async (): Promise<string> => {
       const count = await drawn(page).count();
       await page.getByRole('button', { name: 'Generate' }).click();
-      await expect(drawn(page)).toHaveCount(count + 1, { timeout: 180_000 });
+      await expect(drawn(page)).toHaveCount(count + 1, { timeout: 400_000 });
       return pixelsOf(picture(page));
     };
     const withIt = await generated();

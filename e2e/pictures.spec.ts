@@ -47,7 +47,7 @@ test('settings travel in pictures; gallery, comparison and plot', async ({ page,
     await page.getByLabel('Scheduler', { exact: true }).selectOption({ label: 'DPM++ 2M Karras' });
     await page.getByRole('button', { name: 'Generate' }).click();
     await expect(page.getByText(/^Dots at 0\.65 · seed 1234 · 3 steps · DPM\+\+ 2M Karras/)).toBeVisible({
-      timeout: 180_000,
+      timeout: 400_000,
     });
     const download = page.waitForEvent('download');
     await page.getByRole('button', { name: 'Save PNG' }).click();
@@ -85,7 +85,7 @@ test('settings travel in pictures; gallery, comparison and plot', async ({ page,
     await expect(page.getByRole('textbox', { name: 'Weight of Dots, as a number' })).toHaveValue('0.65');
     await page.getByRole('button', { name: 'Generate' }).click();
     await expect(page.getByRole('list', { name: 'Latest pictures' }).getByRole('listitem')).toHaveCount(2, {
-      timeout: 180_000,
+      timeout: 400_000,
     });
     expect(await pixelsOf(picture(page))).toBe(original);
   });
@@ -107,7 +107,7 @@ test('settings travel in pictures; gallery, comparison and plot', async ({ page,
     await expect(field(page, 'Seed')).toHaveValue('99');
     await expect(page.getByLabel('Scheduler', { exact: true })).toHaveValue('euler_a');
     await page.getByRole('button', { name: 'Generate' }).click();
-    await expect(page.getByText(/^plain model · seed 99 · 2 steps · Euler a/)).toBeVisible({ timeout: 180_000 });
+    await expect(page.getByText(/^plain model · seed 99 · 2 steps · Euler a/)).toBeVisible({ timeout: 400_000 });
   });
 
   await test.step('a part painted over by the keyboard and drawn again; the rest is kept', async () => {
@@ -121,7 +121,7 @@ test('settings travel in pictures; gallery, comparison and plot', async ({ page,
     await field(page, 'Mask blur').fill('0');
     await field(page, 'Seed').fill('5');
     await page.getByRole('button', { name: 'Generate' }).click();
-    await expect(page.getByText(/^plain model · seed 5 /)).toBeVisible({ timeout: 180_000 });
+    await expect(page.getByText(/^plain model · seed 5 /)).toBeVisible({ timeout: 400_000 });
     const after = (await pixelsOf(picture(page))).split(',');
     const at = (x: number, y: number): number => 4 * (64 * y + x);
     const same = (x: number, y: number): boolean =>
@@ -180,7 +180,7 @@ test('settings travel in pictures; gallery, comparison and plot', async ({ page,
     for (const prompt of ['a blue hat', 'a blue cup'])
       await page.getByRole('button', { name: `Take out of the queue: ${prompt}` }).click();
     await expect(waiting).toHaveCount(0);
-    await expect(page.getByText(/^plain model · seed 100 · .* · 80 × 80 · /)).toBeVisible({ timeout: 180_000 });
+    await expect(page.getByText(/^plain model · seed 100 · .* · 80 × 80 · /)).toBeVisible({ timeout: 400_000 });
     await expect(page.getByRole('list', { name: 'Latest pictures' }).getByRole('listitem')).toHaveCount(6);
     await field(page, 'Prompt').fill('a blue fish');
   });
@@ -193,7 +193,7 @@ test('settings travel in pictures; gallery, comparison and plot', async ({ page,
     await field(page, 'Y values').fill('blue, green');
     await expect(page.getByText('4 pictures; everything else as on the left')).toBeVisible();
     await page.getByRole('button', { name: 'Draw the plot' }).click();
-    await expect(page.getByTestId('plot-done')).toContainText('4 of 4 pictures drawn', { timeout: 180_000 });
+    await expect(page.getByTestId('plot-done')).toContainText('4 of 4 pictures drawn', { timeout: 400_000 });
     const pixels = await Promise.all(
       (await page.getByTestId('plot-grid').locator('img').all()).map((image) => pixelsOf(image)),
     );

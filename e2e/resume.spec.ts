@@ -112,7 +112,7 @@ test('a run that is closed twice is resumed twice, watched, and branched', async
     await field(third, 'Prompt').fill('pixel art of a dog face');
     await field(third, 'Steps').fill('2');
     await third.getByRole('button', { name: 'Generate' }).click();
-    await expect(third.getByRole('img', { name: /^Generated picture/ })).toBeVisible({ timeout: 180_000 });
+    await expect(third.getByRole('img', { name: /^Generated picture/ })).toBeVisible({ timeout: 400_000 });
 
     await room(third, 'Train');
     await expect(third.getByTestId('train-phase')).toHaveText('Finished', { timeout: 300_000 });
