@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import type { RgbImage } from '../core/image.ts';
 import { planPlot } from '../core/plot.ts';
 import { gridColumns } from '../core/plotLayout.ts';
+import { guidanceScaleFor } from '../core/presets.ts';
 import { decodeImageFile } from '../dataset/accept.ts';
 import { encodePng } from '../formats/png.ts';
 import { formatParameters } from '../formats/pngParameters.ts';
@@ -42,7 +43,7 @@ async function generate(flags: GenerateFlags): Promise<number> {
     batchSize: flags.batch,
     batchCount: flags.count,
     numInferenceSteps: flags.steps,
-    guidanceScale: flags.guidance,
+    guidanceScale: flags.guidance ?? guidanceScaleFor(flags.model),
     width: flags.width ?? imageSizeOf(model),
     height: flags.height ?? imageSizeOf(model),
     scheduler: flags.scheduler.name,

@@ -24,7 +24,7 @@ export interface GenerateFlags {
   readonly count: number;
   readonly batch: number;
   readonly steps: number;
-  readonly guidance: number;
+  readonly guidance?: number;
   readonly scheduler: NamedScheduler;
   readonly spacing?: TimestepSpacing;
   readonly karras: boolean;
@@ -99,7 +99,7 @@ export function generateOptions(): Command {
     .option('--count <n>', 'batches to draw, one after another', whole, 1)
     .option('--batch <n>', 'pictures to draw at once', whole, 1)
     .option('--steps <n>', 'denoising steps', whole, 20)
-    .option('--guidance <n>', 'guidance scale: how closely to follow the prompt', real, 7.5)
+    .option('--guidance <n>', 'guidance scale: how closely to follow the prompt; 7.5, and 3 for the demo model', real)
     .addOption(
       new Option('--scheduler <name>', `sampler: ${schedulerHelp}`)
         .argParser(schedulerOption)

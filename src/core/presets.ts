@@ -20,14 +20,29 @@ const optionsOf = (patch: TrainOptionsPatch): TrainOptions => completeTrainOptio
 
 const common = { learningRate: 1e-4, trainBatchSize: 2, seed: 42, flipProbability: 0.5, sampleEvery: 100 } as const;
 
-/** The demo model is a hundredth of SD 1.5's size: it takes far larger steps, and fewer. */
-const demo = { learningRate: 1e-3, trainBatchSize: 4, seed: 42, flipProbability: 0, sampleEvery: 50 } as const;
+/**
+ * The demo model is a hundredth of SD 1.5's size: it takes far larger steps, and fewer. Its attentions alone are too small to hold
+ * a look that lies in edges, so that all layers are adapted (tools/demo-model/README.md has the figures).
+ */
+const demo = {
+  rank: 8,
+  alpha: 8,
+  convRank: 8,
+  convAlpha: 8,
+  targets: { attention: true, feedForward: true, projections: true, convolutions: true },
+  learningRate: 1e-3,
+  trainBatchSize: 4,
+  seed: 42,
+  flipProbability: 0,
+  sampleEvery: 50,
+  sampleGuidanceScale: 3,
+} as const;
 
 export const presets = {
   style: optionsOf({ rank: 4, alpha: 4, maxTrainSteps: 600, ...common }),
   character: optionsOf({ rank: 8, alpha: 4, maxTrainSteps: 250, ...common }),
-  demoStyle: optionsOf({ rank: 8, alpha: 8, maxTrainSteps: 300, ...demo }),
-  demoCharacter: optionsOf({ rank: 8, alpha: 8, maxTrainSteps: 200, ...demo }),
+  demoStyle: optionsOf({ maxTrainSteps: 300, ...demo }),
+  demoCharacter: optionsOf({ maxTrainSteps: 200, ...demo }),
   /** kohya-ss/sd-scripts, train_network.py with networks.lora: the defaults of its arguments, LoRA on all of the transformers and the text encoder. */
   kohya: optionsOf({
     rank: 4,
@@ -86,4 +101,9 @@ export type TrainPreset = TrainOptions;
 export function presetNameFor(modelId: string | null, kind: PresetKind): PresetName {
   if (modelId !== demoModel.id) return kind;
   return kind === 'style' ? 'demoStyle' : 'demoCharacter';
+}
+
+/** How closely this model's pictures follow the prompt unless told otherwise: so small a model over-saturates at SD 1.5's 7.5. */
+export function guidanceScaleFor(modelId: string | null): number {
+  return presets[presetNameFor(modelId, 'style')].sampleGuidanceScale;
 }

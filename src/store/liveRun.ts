@@ -138,7 +138,8 @@ export function createLiveRunSlice(context: SliceContext): LiveRunSlice {
 
   /** Shows a run from its beginning, or from where it is gone on with, to its end. Null: there was none. */
   const follow = async (start: () => Promise<StoredRun | null>, from: readonly number[] = []): Promise<void> => {
-    set({ ...noRun, isTraining: true, liveRunId: null, liveLosses: { values: [...from] } });
+    // What a run will need is told by the run itself from now on.
+    set({ ...noRun, isTraining: true, preflight: null, liveRunId: null, liveLosses: { values: [...from] } });
     try {
       const run = await start();
       batcher.flush();

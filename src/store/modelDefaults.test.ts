@@ -35,11 +35,12 @@ test('what was typed stays, as far as the model can do it', () => {
   expect(followTrainForm(typed, demo, sd15)).toEqual({ ...typed, resolution: '64' });
 });
 
-test('the size to draw at follows too', () => {
+test('the size and the guidance to draw at follow too', () => {
   const small = followGenerateForm(initialGenerateForm, demo, null);
-  expect(small).toMatchObject({ width: '64', height: '64' });
+  expect(small).toMatchObject({ width: '64', height: '64', guidanceScale: '3' });
   expect(generateFormErrors(small, demo)).toEqual({});
   expect(followGenerateForm(small, sd15, demo)).toEqual(initialGenerateForm);
+  expect(followGenerateForm({ ...small, guidanceScale: '4' }, sd15, demo)).toMatchObject({ guidanceScale: '4' });
   const wide = { ...initialGenerateForm, width: '768' };
   expect(followGenerateForm(wide, { ...sd15, id: 'another' }, sd15)).toEqual(wide);
   expect(generateFormErrors({ ...small, width: '66', height: '192' }, demo)).toEqual({

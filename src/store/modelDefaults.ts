@@ -1,5 +1,5 @@
 /** What the forms take over from the model in use: the size it was trained at, and the presets that suit it. */
-import { type PresetKind, type PresetName, presetNameFor, presets } from '../core/presets.ts';
+import { guidanceScaleFor, type PresetKind, type PresetName, presetNameFor, presets } from '../core/presets.ts';
 import type { ListedModel } from '../worker/protocol.ts';
 import type { GenerateForm } from './generateForm.ts';
 import { explainNumber, matchingPreset, presetPart, presetTexts, resolutionRule, type TrainForm } from './trainForm.ts';
@@ -39,11 +39,16 @@ export function followTrainForm(form: TrainForm, model: ListedModel, former: Lis
   return { ...form, ...values, ...(followed ? { resolution: String(model.imageSize) } : {}) };
 }
 
-/** The same for the form of the Try room: its width and height. */
+/** The same for the form of the Try room: its width and height, and its guidance. */
 export function followGenerateForm(form: GenerateForm, model: ListedModel, former: ListedModel | null): GenerateForm {
   const sides = [Number(form.width), Number(form.height)];
   const fits = sides.every((side) => side <= 2 * model.imageSize && side % model.sizeUnit === 0);
   const followed = sides.every((side) => side === former?.imageSize) || !fits;
   const side = String(model.imageSize);
-  return followed ? { ...form, width: side, height: side } : form;
+  const untouched = Number(form.guidanceScale) === guidanceScaleFor(former?.id ?? null);
+  return {
+    ...form,
+    ...(followed ? { width: side, height: side } : {}),
+    ...(untouched ? { guidanceScale: String(guidanceScaleFor(model.id)) } : {}),
+  };
 }

@@ -83,9 +83,10 @@ const asideFromLearning: ReadonlySet<TrainField> = new Set([
   'sampleNegativePrompt',
 ]);
 
-/** What choosing a preset changes: what is learnt, and how often to look. */
+/** What choosing a preset changes: what is learnt, how often to look, and how closely the samples follow their prompts. */
 export function presetPart(form: TrainForm): Partial<TrainForm> {
-  const fields = trainFields.filter((field) => field === 'sampleEvery' || !asideFromLearning.has(field));
+  const looks: readonly TrainField[] = ['sampleEvery', 'sampleGuidanceScale'];
+  const fields = trainFields.filter((field) => looks.includes(field) || !asideFromLearning.has(field));
   return Object.fromEntries(fields.map((field) => [field, form[field]]));
 }
 

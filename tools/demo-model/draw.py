@@ -3,8 +3,7 @@
     python3 draw.py --plan plan.json --model ../../public/models/demo [--lora STEP=FILE...] --to DIR
 
 The plan is what `npm run demo:measure -- --plan plan.json` wrote; `npm run demo:measure -- --drawn DIR` then scores the
-pictures. They are the studio's own but for the last bits (src/cli/demoModel.gpu.test.ts holds them together). LoRA files are in kohya's form,
-of linear layers alone.
+pictures. They are the studio's own but for the last bits (src/cli/demoModel.gpu.test.ts holds them together). LoRA files are in kohya's form.
 """
 import argparse
 import json
@@ -25,7 +24,8 @@ def merge(unet, path):
         layer = name.removesuffix(".lora_down.weight")
         down, up = state[name], state[f"{layer}.lora_up.weight"]
         alpha = float(state[f"{layer}.alpha"]) / down.shape[0]
-        weights[layer.removeprefix("lora_unet_")].data += alpha * up @ down
+        weight = weights[layer.removeprefix("lora_unet_")].data
+        weight += alpha * (up.flatten(1) @ down.flatten(1)).reshape(weight.shape)
 
 
 @torch.no_grad()

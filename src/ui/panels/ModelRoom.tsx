@@ -43,6 +43,7 @@ const promises = [
 function DemoCard() {
   const bytes = useStudio((state) => state.models.find(({ id }) => id === demoModel.id)?.bytes);
   const listed = bytes !== undefined;
+  const modelsLoaded = useStudio((state) => state.modelsLoaded);
   const selected = useStudio((state) => state.selectedModelId === demoModel.id);
   const firstSet = useStudio((state) => state.sampleSets?.[0]);
   const imageCount = useStudio((state) => state.images.length);
@@ -50,10 +51,11 @@ function DemoCard() {
   const samplesNeeded = useStudio((state) => state.samplesNeeded);
   const demoTried = useStudio((state) => state.demoTried);
   useEffect(() => void (listed && samplesNeeded()), [listed, samplesNeeded]);
-  if (!listed) return null;
+  // Until the list has come it is taken to be there: the page must not jump a moment after it has opened.
+  if (modelsLoaded && !listed) return null;
   return (
     <section className={selected ? 'card choice choice-selected' : 'card choice'} aria-labelledby="demo-title">
-      <p className="eyebrow">Comes with the page · {formatBytes(bytes)}</p>
+      <p className="eyebrow">Comes with the page{listed && ` · ${formatBytes(bytes)}`}</p>
       <h2 id="demo-title">Demo model</h2>
       <p className="choice-about">
         A small model of emoji drawings, 64 pixels wide. See what training a LoRA is like, from images to file, before
@@ -64,7 +66,7 @@ function DemoCard() {
         <button
           type="button"
           className="button button-primary button-large"
-          disabled={isTraining}
+          disabled={isTraining || !listed}
           onClick={() => void demoTried()}
         >
           <Play size={14} fill="currentColor" aria-hidden="true" /> Try it now
@@ -80,7 +82,7 @@ function DemoCard() {
 
 function CuratedCard() {
   const stored = useStudio((state) => state.models.some(({ id }) => id === curated.id));
-  const hasDemo = useStudio((state) => state.models.some(({ isBuiltIn }) => isBuiltIn));
+  const hasDemo = useStudio((state) => !state.modelsLoaded || state.models.some(({ isBuiltIn }) => isBuiltIn));
   const selected = useStudio((state) => state.selectedModelId === curated.id);
   const busy = useStudio((state) => state.download !== null);
   const interrupted = useStudio((state) => state.interruptedModelId === curated.id);

@@ -266,10 +266,11 @@ export function TrainRoom() {
         <InterruptedRuns />
         {trainError !== null && <ErrorNote error={trainError} />}
         <Preflight />
-        <RunQueue />
+        {!showLive && <RunQueue />}
         {showLive && (
           <div className="live">
             <LiveHeader />
+            <RunQueue />
             <div className="live-middle">
               <LiveChart />
               <LiveStrip />

@@ -1,5 +1,5 @@
 import { Gauge, TriangleAlert, X } from 'lucide-react';
-import { formatBytes, formatDuration } from '../../../store/format.ts';
+import { formatBytes, formatDuration, formatSpeed } from '../../../store/format.ts';
 import { ErrorNote } from '../../components/ErrorNote.tsx';
 import { Info } from '../../components/Info.tsx';
 import { ProgressBar } from '../../components/ProgressBar.tsx';
@@ -33,7 +33,7 @@ export function Preflight() {
   const { report } = preflight;
   const facts: readonly (readonly [string, string])[] = [
     ['Time', report.msPerStep === 0 ? '–' : `about ${formatDuration(report.seconds)}`],
-    ['Per step', report.msPerStep === 0 ? '–' : `${Math.round(report.msPerStep).toLocaleString('en')} ms`],
+    ['Per step', report.msPerStep === 0 ? '–' : formatSpeed(report.msPerStep)],
     ['GPU memory', report.gpuPeakBytes === null ? 'more than there is' : formatBytes(report.gpuPeakBytes)],
     [
       'Storage',
