@@ -6,8 +6,15 @@ import { defineConfig } from '@playwright/test';
 
 const port = Number(process.env['PORT'] ?? 4173);
 
+/** These take minutes each, the others one or two: begun first, they leave no worker idle at the end. */
+const long = ['journey', 'resume', 'demo', 'pictures'].map((name) => `**/${name}.spec.ts`);
+
 export default defineConfig({
   testDir: 'e2e',
+  projects: [
+    { name: 'long', testMatch: long },
+    { name: 'short', testIgnore: long },
+  ],
   // Two at a time: while one compiles shaders on one core, the other's software GPU has the rest.
   workers: 2,
   fullyParallel: false,

@@ -21,7 +21,7 @@ export function StoryGrid({ rows, emptyText }: StoryGridProps) {
     return () => setOpen({ ...open, row: open.row + delta });
   };
   return (
-    <section className="card story-card" aria-label="Samples" data-testid="story-grid" data-rows={rows.length}>
+    <section className="card story-card" aria-label="How it learns" data-testid="story-grid" data-rows={rows.length}>
       <div className="card-head">
         <h3>How it learns</h3>
         <span className="card-note">

@@ -296,6 +296,7 @@ export function ImagesRoom() {
 
   return (
     <div className="workspace">
+      <h1 className="visually-hidden">Images</h1>
       <aside className="inspector" aria-label="About the images">
         <div className="inspector-scroll">
           <section className="group">
@@ -344,7 +345,10 @@ export function ImagesRoom() {
           </button>
         </div>
       </aside>
-      <main {...getRootProps({ className: isDragActive ? 'stage stage-drop' : 'stage' })} aria-label="Images">
+      <main
+        {...getRootProps({ role: 'main', className: isDragActive ? 'stage stage-drop' : 'stage' })}
+        aria-label="Images"
+      >
         <input {...getInputProps({ 'aria-label': 'Add image files' })} data-testid="image-input" />
         {images.length === 0 && loaded ? (
           <div className="drop-empty">
@@ -355,7 +359,7 @@ export function ImagesRoom() {
                 <ImagePlus size={30} strokeWidth={1.5} />
               </span>
             </div>
-            <h1>Drop your images here</h1>
+            <h2 className="headline">Drop your images here</h2>
             <p>Files, whole folders or a zip; pasting works too. They stay in this browser.</p>
             <button type="button" className="button button-primary button-large" onClick={open}>
               <FolderOpen size={15} aria-hidden="true" /> Choose files

@@ -221,7 +221,7 @@ function BeforeFirstRun() {
   return (
     <div className="train-empty">
       <LogoMark size={56} />
-      <h1>Ready when you are</h1>
+      <h2 className="headline">Ready when you are</h2>
       <p>
         Once started, you watch the model guess your images from noise, the loss fall, and a row of test pictures grow
         every few steps. You can pause or stop at any time and keep what was learned.
@@ -261,6 +261,7 @@ export function TrainRoom() {
   const showLive = isLive && (isTraining || liveRunId !== null || trainError !== null);
   return (
     <div className="workspace">
+      <h1 className="visually-hidden">Train</h1>
       <TrainSettings />
       <main className="stage" aria-label="Training">
         <InterruptedRuns />

@@ -97,7 +97,7 @@ export function Gallery() {
     return (
       <div className="try-empty">
         <LogoMark size={56} />
-        <h1>Nothing drawn yet</h1>
+        <h2 className="headline">Nothing drawn yet</h2>
         <p>Every picture is kept here with its settings, in this browser only, until you delete it.</p>
       </div>
     );

@@ -22,7 +22,7 @@ export function LoraShelf() {
     onDrop: (files) => void loraFilesDropped(files),
   });
   return (
-    <section {...getRootProps({ className: 'group shelf' })} aria-label="LoRA shelf">
+    <section {...getRootProps({ role: 'region', className: 'group shelf' })} aria-label="LoRA shelf">
       <div className="group-head">
         <h2>LoRAs</h2>
         <Info term="lora" label="a LoRA" />

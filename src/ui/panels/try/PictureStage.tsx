@@ -55,7 +55,7 @@ function Empty() {
   return (
     <div className="try-empty">
       <LogoMark size={56} />
-      <h1>{busy ? 'Drawing…' : 'Your first picture appears here'}</h1>
+      <h2 className="headline">{busy ? 'Drawing…' : 'Your first picture appears here'}</h2>
       <p hidden={busy}>
         Write a prompt, put a LoRA on the shelf, press Generate. Then move its slider: the same seed is drawn again with
         more or less of it. A picture made elsewhere? Drop its PNG on the prompt, and its settings come back.

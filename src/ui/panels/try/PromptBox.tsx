@@ -65,7 +65,7 @@ export function PromptBox() {
       </button>
     );
   return (
-    <section {...getRootProps({ className: 'group prompt-box' })} aria-label="Prompts">
+    <section {...getRootProps({ role: 'region', className: 'group prompt-box' })} aria-label="Prompts">
       <input {...getInputProps({ 'aria-label': 'Restore settings from a picture' })} data-testid="settings-input" />
       <PromptField
         field="prompt"

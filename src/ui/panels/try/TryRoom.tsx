@@ -37,6 +37,7 @@ export function TryRoom() {
   useEffect(() => void picturesRefreshed(), [picturesRefreshed]);
   return (
     <div className="workspace workspace-try">
+      <h1 className="visually-hidden">Try</h1>
       <aside className="inspector" aria-label="Picture settings">
         <div className="inspector-scroll">
           <PromptBox />
