@@ -5,6 +5,7 @@ import { type Command, Option } from 'commander';
 import { bucketSidesFor } from '../core/buckets.ts';
 import { type PresetName, presetNameFor, presets } from '../core/presets.ts';
 import { readPromptLines, samplePromptsOf } from '../core/promptLines.ts';
+import { textEncoderRateFor } from '../core/textEncoderRate.ts';
 import { defaultOptimizer, optimizerDefaults, type TrainOptions } from '../core/trainOptions.ts';
 import { readKohyaConfig } from '../formats/kohya/readConfig.ts';
 import type { NamedText } from '../formats/kohya/toml.ts';
@@ -74,11 +75,13 @@ export async function readSettings(
   const given: Readonly<Record<string, unknown>> = { ...flags };
   const { name } = trainOptionsOf(given, base).optimizer;
   const isOther = name !== base.optimizer.name;
+  const textRate = textEncoderRateFor(name, base.textEncoder.learningRate);
   const options = trainOptionsOf(given, {
     ...base,
     // Rates and decays suit one optimizer only.
     ...(isOther ? { optimizer: defaultOptimizer(name) } : {}),
     ...(isOther && name !== 'adamw8bit' ? { learningRate: optimizerDefaults[name].learningRate } : {}),
+    ...(isOther && textRate !== null ? { textEncoder: { ...base.textEncoder, learningRate: textRate } } : {}),
   });
   const sides = bucketSidesFor(options.resolution, bucketUnit);
   // Sides that nobody has given follow the resolution.

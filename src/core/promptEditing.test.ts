@@ -51,6 +51,8 @@ describe('LoRA tags', () => {
 
   test('completed, over what was there', () => {
     expect(shown(completeLora('a <lora:pi, dog', 2, 10, 'Pixel art', 0.8))).toBe('a <lora:Pixel art:0.8>|, dog');
+    // A colon would end the name.
+    expect(shown(completeLora('<lora:', 0, 6, 'Cat: red, old=1', 1))).toBe('<lora:Cat red old1:1>|');
     expect(shown(completeLora('a <lora:pix:1> dog', 2, 11, 'Pixel art', 1))).toBe('a <lora:Pixel art:1>| dog');
   });
 });

@@ -115,9 +115,14 @@ export function loraQuery(text: string, caret: number): { readonly start: number
   return isTag ? { start: match.index, query } : null;
 }
 
+/** A LoRA's name as a tag can hold it: without what would end the tag, or part it or the hashes. */
+export function tagName(name: string): string {
+  return name.replace(/[:,<>=]/g, '');
+}
+
 /** The text with the tag of the chosen LoRA in place of what was typed, the caret behind it. */
 export function completeLora(text: string, start: number, caret: number, name: string, weight: number): EditedText {
-  const tag = `<lora:${name}:${weight}>`;
+  const tag = `<lora:${tagName(name)}:${weight}>`;
   const rest = text.slice(caret).replace(/^[^<>\n]*>/, '');
   return { text: text.slice(0, start) + tag + rest, start: start + tag.length, end: start + tag.length };
 }

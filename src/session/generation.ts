@@ -29,6 +29,7 @@ import {
   type GenerationRequest,
   type PluggedAdapter,
 } from './generationRequest.ts';
+import { Fractions } from './fractions.ts';
 import { PreviewPainter, type LatentShape } from './previews.ts';
 
 export interface GenerationOptions {
@@ -399,27 +400,4 @@ function noiseOf({ noiseDevice, seedMode }: GenerationRequest, batch: Batch, [, 
   return seedMode === 'diffusers'
     ? noiseOfBatch(defined(batch.seeds[0]), batch.count, [h, w, c], noiseDevice)
     : noiseOfEach(batch.seeds, [h, w, c], noiseDevice);
-}
-
-/** How far a job is: every walk of every batch takes its share of the whole. */
-class Fractions {
-  private readonly total: number;
-
-  /** `walks`: what each walk takes for one picture; `counts`: pictures of each batch. */
-  constructor(
-    private readonly walks: readonly number[],
-    private readonly counts: readonly number[],
-  ) {
-    this.total = sum(walks) * sum(counts);
-  }
-
-  at(batch: number, walk: number, ofWalk: number): number {
-    const before = sum(this.counts.slice(0, batch)) * sum(this.walks);
-    const now = defined(this.counts[batch]) * (sum(this.walks.slice(0, walk)) + defined(this.walks[walk]) * ofWalk);
-    return this.total === 0 ? 1 : (before + now) / this.total;
-  }
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((a, b) => a + b, 0);
 }

@@ -1,4 +1,5 @@
 /** A picture's settings as A1111 writes them into its PNG, so that it, and most other tools, can draw the picture again. */
+import { tagName } from '../core/promptEditing.ts';
 import { settingOf, type PngParameters } from '../formats/pngParameters.ts';
 import { extractLoraTags } from '../prompts/loraTags.ts';
 import type { SchedulerName } from '../schedulers/index.ts';
@@ -43,8 +44,8 @@ export function pictureParameters(
     batchSize = 1,
   } = request;
   const tagged = new Set(syntax === 'plain' ? [] : extractLoraTags(prompt).loras.map(({ name }) => name));
-  const tags = loras.filter(({ name }) => !tagged.has(name) && !tagged.has(plainName(name))).map(tagOf);
-  const hashes = new Map(loras.map(({ name, hash }) => [plainName(name), hash]));
+  const tags = loras.filter(({ name }) => !tagged.has(name) && !tagged.has(tagName(name))).map(tagOf);
+  const hashes = new Map(loras.map(({ name, hash }) => [tagName(name), hash]));
   const hasBrackets = /[([]/.test(prompt + negativePrompt);
   const settings: (readonly [string, string])[] = [
     ['Steps', String(request.numInferenceSteps)],
@@ -86,7 +87,7 @@ export function settingsOfPicture(parameters: PngParameters): PictureSettings {
   const { text: prompt, loras: tags } = extractLoraTags(parameters.prompt);
   const hashes = loraHashes(of('Lora hashes') ?? '');
   const loras = tags.map((tag) => {
-    const hash = hashes.get(plainName(tag.name));
+    const hash = hashes.get(tagName(tag.name));
     return hash === undefined ? tag : { ...tag, hash };
   });
   const found = {
@@ -153,10 +154,5 @@ type Defined<T> = { readonly [K in keyof T]?: NonNullable<T[K]> };
 
 function tagOf({ name, weight, textEncoderWeight = weight }: UsedLora): string {
   const weights = textEncoderWeight === weight ? [weight] : [textEncoderWeight, weight];
-  return `<lora:${plainName(name)}:${weights.join(':')}>`;
-}
-
-/** Without what would end a tag, or part it and the hashes. */
-function plainName(name: string): string {
-  return name.replace(/[:,<>]/g, '');
+  return `<lora:${tagName(name)}:${weights.join(':')}>`;
 }

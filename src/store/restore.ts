@@ -1,6 +1,7 @@
 /** Settings out of a picture or a text, put back into form and shelf, with a list of what could not be. */
 import { demoModel } from '../core/demoModel.ts';
 import { LoratoryError } from '../core/errors.ts';
+import { tagName } from '../core/promptEditing.ts';
 import type { LibraryLora, LoraSource, PluggedLora, RestoredSettings } from '../worker/protocol.ts';
 import { shortModelName } from './format.ts';
 import { type GenerateForm, formValues } from './generateForm.ts';
@@ -35,11 +36,6 @@ export class NoSettingsError extends LoratoryError {
   }
 }
 
-/** A name as a tag can hold it: see session/parameters.ts. */
-function plainName(name: string): string {
-  return name.replace(/[:,<>]/g, '');
-}
-
 type SavedLora = RestoredSettings['settings']['loras'][number];
 
 /** Whether a file is the one of which a picture says this hash: tools write more or fewer of its digits. */
@@ -54,13 +50,13 @@ export function findLora(
 ): LoraSource | null {
   const same = hash === undefined ? undefined : library.find((lora) => hasHash(lora, hash));
   if (same) return { kind: 'file', loraId: same.id };
-  const wanted = plainName(name);
-  const file = library.find((lora) => plainName(lora.name) === wanted);
-  const exact = runs.find((run) => plainName(run.name) === wanted);
+  const wanted = tagName(name);
+  const file = library.find((lora) => tagName(lora.name) === wanted);
+  const exact = runs.find((run) => tagName(run.name) === wanted);
   if (exact) return { kind: 'run', runId: exact.id };
   if (file) return { kind: 'file', loraId: file.id };
   const [, base, step] = /^(.+)-(\d{6,})$/.exec(wanted) ?? [];
-  const run = runs.find((one) => plainName(one.name) === base);
+  const run = runs.find((one) => tagName(one.name) === base);
   return run && step !== undefined ? { kind: 'run', runId: run.id, globalStep: Number(step) } : null;
 }
 

@@ -195,6 +195,11 @@ test('another optimizer brings its numbers, and its rate where nobody chose one'
   expect(lion).toMatchObject({ 'optimizer.beta2': '0.99', 'optimizer.weightDecay': '0.1', learningRate: '1e-5' });
   const chosen = { ...initialTrainForm, learningRate: '2e-4' };
   expect(consequences(chosen, 'optimizer.name', 'prodigy').learningRate).toBeUndefined();
+  // Of Prodigy's rate, 5e-5 would be next to nothing; of AdamW's, 1 far too much.
+  const prodigy = { ...initialTrainForm, ...consequences(initialTrainForm, 'optimizer.name', 'prodigy') };
+  expect(prodigy).toMatchObject({ learningRate: '1', 'textEncoder.learningRate': '1' });
+  const back = consequences({ ...prodigy, 'optimizer.name': 'prodigy' }, 'optimizer.name', 'adamw');
+  expect(back).toMatchObject({ learningRate: '1e-4', 'textEncoder.learningRate': '5e-5' });
   expect(consequences(initialTrainForm, 'lrScheduler.name', 'cosineWithRestarts')).toEqual({
     'lrScheduler.cycles': '1',
   });

@@ -22,6 +22,7 @@ import {
   type SamplePrompt,
   type TrainOptions,
 } from '../core/trainOptions.ts';
+import { textEncoderRateFor } from '../core/textEncoderRate.ts';
 import { completeTrainOptions } from '../core/trainOptionsJson.ts';
 import { type PresetName, presets } from '../core/presets.ts';
 
@@ -106,7 +107,12 @@ export function consequences(form: TrainForm, field: TrainField, text: string): 
     const former = optimizerDefaults[form['optimizer.name'] as OptimizerName];
     const hadItsRate = Number(form.learningRate) === former.learningRate;
     const learningRate = numberText(optimizerDefaults[text as OptimizerName].learningRate);
-    return { ...numbers, ...(hadItsRate ? { learningRate } : {}) };
+    const textRate = textEncoderRateFor(text as OptimizerName, Number(form['textEncoder.learningRate']));
+    return {
+      ...numbers,
+      ...(hadItsRate ? { learningRate } : {}),
+      ...(textRate === null ? {} : { 'textEncoder.learningRate': numberText(textRate) }),
+    };
   }
   if (field === 'buckets.enabled' && text === 'true') {
     const [resolution, least, most, step] = (

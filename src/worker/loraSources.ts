@@ -1,6 +1,7 @@
 /** The LoRAs that pictures are drawn with: adapters of runs and files of the library, by name or by id, parsed once. */
 import type { Adapter } from '../adapter/lora.ts';
 import { LoratoryError } from '../core/errors.ts';
+import { tagName } from '../core/promptEditing.ts';
 import { readAdapterFile } from '../export/runFile.ts';
 import { loraShortHash } from '../formats/lora/hash.ts';
 import type { DiffusionModel } from '../models/repository.ts';
@@ -30,7 +31,7 @@ export interface NamedAdapter {
   readonly hash: string;
 }
 
-/** Each tag's LoRA: of several with one name, the newest. Throws {@link LoraNotFoundError}. */
+/** Each tag's LoRA, by its name or what a tag can hold of it: of several with one name, the newest. Throws {@link LoraNotFoundError}. */
 export function taggedLoras(
   prompt: string,
   runs: readonly Pick<StoredRun, 'id' | 'name' | 'startedAt'>[],
@@ -41,7 +42,7 @@ export function taggedLoras(
     ...files.map(({ id, name, addedAt }) => ({ name, at: addedAt, source: { kind: 'file', loraId: id } as const })),
   ].sort((a, b) => b.at - a.at);
   return extractLoraTags(prompt).loras.map(({ name, unetWeight: weight, textEncoderWeight }) => {
-    const found = known.find((one) => one.name === name);
+    const found = known.find((one) => one.name === name) ?? known.find((one) => tagName(one.name) === name);
     if (!found) throw new LoraNotFoundError(name, [...new Set(known.map((one) => one.name))]);
     return { source: found.source, weight, textEncoderWeight };
   });
