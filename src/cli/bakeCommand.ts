@@ -1,6 +1,7 @@
 /** `loratory bake`: a model with LoRAs in its weights for good. */
-import { mkdir, open } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir, open, realpath, rename, rm } from 'node:fs/promises';
+import { dirname, join, sep } from 'node:path';
+import { LoratoryError } from '../core/errors.ts';
 import { Command, Option } from 'commander';
 import { atWeights } from '../export/combine.ts';
 import { bakeFolder, bakeSingleFile, type BakedFile } from '../export/bake.ts';
@@ -12,6 +13,19 @@ import { loadLora, warnUnmatched } from './loraFiles.ts';
 import { folderTree } from './nodeFiles.ts';
 import { loraOption } from './options.ts';
 import { Progress } from './progress.ts';
+
+/** What is to be written lies where what is read lies. */
+export class OutputIsInputError extends LoratoryError {
+  readonly code = 'output-is-input';
+
+  constructor(to: string, from: string) {
+    super(
+      `Baking into ${to} would overwrite ${from}, which it is made from.`,
+      'Name another place: weights that were baked cannot be taken out again.',
+      { to, from },
+    );
+  }
+}
 
 export function bakeCommand(): Command {
   return new Command('bake')
@@ -33,7 +47,9 @@ async function bake(folder: string, from: readonly string[], to: string, dtype: 
   const tree = await folderTree(folder);
   const model = await openDiffusionModel(tree);
   const loras = [];
-  for (const { path, ...weights } of from.flatMap((text) => loraOption(text))) {
+  const files = from.flatMap((text) => loraOption(text));
+  await refuseInputs(to, folder, [folder, ...files.map(({ path }) => path)]);
+  for (const { path, ...weights } of files) {
     const lora = await loadLora(path, adaptableModules(model));
     warnUnmatched(path, lora.unmatched);
     loras.push(...atWeights(lora, weights));
@@ -61,12 +77,30 @@ async function bake(folder: string, from: readonly string[], to: string, dtype: 
   return 0;
 }
 
+/** Throws {@link OutputIsInputError} where `to` is one of `inputs`, or a file of the model's folder. */
+async function refuseInputs(to: string, model: string, inputs: readonly string[]): Promise<void> {
+  const target = await realpath(to).catch(() => null);
+  // What is not there yet overwrites nothing.
+  if (target === null) return;
+  for (const input of inputs) if (target === (await realpath(input))) throw new OutputIsInputError(to, input);
+  if (to.endsWith('.safetensors') && target.startsWith((await realpath(model)) + sep))
+    throw new OutputIsInputError(to, model);
+}
+
+/** A file is there as a whole or, where baking fails or is stopped, as it was before. */
 async function write(path: string, file: BakedFile): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
-  const handle = await open(path, 'w');
+  const draft = `${path}.draft`;
   try {
-    for await (const piece of file.pieces()) await handle.writeFile(piece);
-  } finally {
-    await handle.close();
+    const handle = await open(draft, 'w');
+    try {
+      for await (const piece of file.pieces()) await handle.writeFile(piece);
+    } finally {
+      await handle.close();
+    }
+    await rename(draft, path);
+  } catch (error) {
+    await rm(draft, { force: true });
+    throw error;
   }
 }

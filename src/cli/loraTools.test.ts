@@ -1,6 +1,6 @@
 // Plan: info, convert, merge, resize and bake as typed on the command line: what they write is what they say, headers are kept and changed,
 // and what cannot be done ends with exit code 1, the reason and what to do.
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
@@ -137,6 +137,20 @@ test('bake: a folder and a single file', async () => {
   ]);
   expect((await run('bake', 'fixtures/sd15-tiny/model', lora, at('single.safetensors'))).code).toBe(0);
   expect((await run('info', at('single.safetensors'))).out).toContain('no LoRA');
+  // Neither into the model that it is made from, nor over one of its files or the LoRA.
+  const weights = at('model/unet/diffusion_pytorch_model.safetensors');
+  const before = readFileSync(weights);
+  for (const [from, to] of [
+    [lora, at('model')],
+    [lora, weights],
+    [at('single.safetensors'), at('single.safetensors')],
+  ] as const) {
+    const refused = await run('bake', at('model'), from, to);
+    expect(refused.code).toBe(1);
+    expect(refused.err).toContain(`Baking into ${to} would overwrite`);
+    expect(refused.err).toContain('Name another place: weights that were baked cannot be taken out again.');
+  }
+  expect(readFileSync(weights).equals(before)).toBe(true);
   // It writes a whole model twice, which takes long where others compute.
 }, 30_000);
 

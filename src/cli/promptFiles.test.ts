@@ -1,9 +1,10 @@
-// Plan: tags become files of the folder with their weights; what does nothing is said; embeddings by both names; what is not there.
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+// Plan: tags become files of the folder with their weights; what does nothing is said; hashes are computed, whatever a header says; embeddings by both names; what is not there.
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { encodeSafetensors } from '../formats/safetensors.ts';
+import { bytesSource } from '../core/files.ts';
+import { encodeSafetensors, openSafetensors } from '../formats/safetensors.ts';
 import { openDiffusionModel } from '../models/repository.ts';
 import { folderTree } from './nodeFiles.ts';
 import { openEmbeddings, openLoras, taggedLoras } from './promptFiles.ts';
@@ -36,6 +37,18 @@ describe('files of a prompt', () => {
     expect(lora).toMatchObject({ name: 'unet_te', weight: 1, textEncoderWeight: 0.5 });
     expect(lora?.hash).toMatch(/^[0-9a-f]{12}$/);
     expect(lora?.adapter.modules.size).toBeGreaterThan(0);
+    // A header that states the hash of other tensors is not believed.
+    const bytes = await readFile(join(loraFolder, 'unet_te.safetensors'));
+    const file = await openSafetensors(bytesSource('unet_te', new Uint8Array(bytes)));
+    const tensors = [];
+    for (const name of file.names()) {
+      const { dtype, shape } = file.info(name);
+      tensors.push({ name, dtype, shape, data: await file.readBytes(name) });
+    }
+    const liar = encodeSafetensors(tensors, { ...file.metadata, sshs_model_hash: '0'.repeat(64) });
+    await writeFile(join(folder, 'liar.safetensors'), liar);
+    const [lying] = await openLoras(taggedLoras('<lora:liar>', folder), await openTiny());
+    expect(lying?.hash).toBe(lora?.hash);
     await expect(openLoras(taggedLoras('<lora:nope>', loraFolder), await openTiny())).rejects.toMatchObject({
       code: 'file-not-found',
     });

@@ -37,13 +37,12 @@ export async function openLoras(options: readonly LoraOption[], model: Diffusion
     const lora = await loadLora(path, adaptableModules(model));
     warnUnmatched(path, lora.unmatched);
     const name = basename(path).replace(/\.safetensors$/i, '');
-    const stated = lora.metadata['sshs_model_hash'] ?? '';
-    const hash = /^[0-9a-f]{12}/.test(stated) ? stated.slice(0, 12) : await hashOf(path);
-    opened.push({ name, adapter: adapterOf(basename(path), lora), hash, ...weights });
+    opened.push({ name, adapter: adapterOf(basename(path), lora), hash: await hashOf(path), ...weights });
   }
   return opened;
 }
 
+/** Computed, not read from the header: a tool that changed the tensors may have left the old one there. */
 async function hashOf(path: string): Promise<string | null> {
   return (await stat(path)).isFile() ? loraShortHash(new Uint8Array(await readFile(path))) : null;
 }

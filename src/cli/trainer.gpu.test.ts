@@ -13,6 +13,7 @@ import { openDiffusionModel } from '../models/repository.ts';
 import type { UNet2DCondition } from '../models/unet.ts';
 import { diffusionSettings, noiseBatch, type NoisyBatch } from '../trainer/batch.ts';
 import { LoraTrainer, type TrainerOptions } from '../trainer/trainer.ts';
+import { StateLayoutError } from '../trainer/trainerState.ts';
 
 let unet: UNet2DCondition;
 
@@ -92,6 +93,20 @@ describe.each(optimizers)('%s', (name) => {
     tearDown(resumed);
     expect(tensorCount()).toBe(tensors);
   });
+});
+
+test('a state of packed q, k and v, as an older Adafactor kept it, is refused with what to do', async () => {
+  const setup = setUp({ optimizer: defaultOptimizer('adafactor') });
+  const state = new Map(await setup.trainer.readState());
+  const means = state.get('optimizer.0')!;
+  state.set('optimizer.0', means.slice(0, -8));
+  expect(() => setup.trainer.restoreState(state)).toThrow(
+    `The run cannot be gone on with: its checkpoint holds ${means.byteLength - 8} bytes of optimizer.0, where this version keeps ${means.byteLength} bytes.`,
+  );
+  state.delete('optimizer.0');
+  expect(() => setup.trainer.restoreState(state)).toThrow(/its checkpoint holds nothing of optimizer\.0/);
+  expect(() => setup.trainer.restoreState(state)).toThrow(StateLayoutError);
+  tearDown(setup);
 });
 
 test.each(optimizers)('%s: a batch that overflows changes nothing', async (name) => {

@@ -4,8 +4,10 @@
  * afterwards the model is as it was, and training goes on in the same bytes.
  */
 import type { Adapter } from '../adapter/lora.ts';
+import type { TrainOptions } from '../core/trainOptions.ts';
 import type { DiffusionModel } from '../models/repository.ts';
 import { adapterOf } from '../export/runFile.ts';
+import { noiseConfigOf } from '../trainer/batch.ts';
 import type { TrainControl } from './control.ts';
 import { ImageGenerator } from './generation.ts';
 
@@ -13,11 +15,19 @@ export class LiveGenerator {
   /** Kept, as it remembers prompts; on the GPU it leaves nothing. */
   private generator: ImageGenerator | null = null;
 
-  /** `name`: of the run, as pictures' parameters are to call its adapter. */
+  private readonly model: DiffusionModel;
+
+  /**
+   * `name`: of the run, as pictures' parameters are to call its adapter. `options`: what the run makes the model predict, and from how much
+   * noise, is what its pictures are drawn by, as its samples are.
+   */
   constructor(
-    private readonly model: DiffusionModel,
+    model: DiffusionModel,
     private readonly name: string,
-  ) {}
+    options: Pick<TrainOptions, 'predictionType' | 'zeroTerminalSnr'>,
+  ) {
+    this.model = { ...model, schedulerConfig: noiseConfigOf(options, model.schedulerConfig) };
+  }
 
   /**
    * Waits for a place between two steps of the run that `control` controls, and does `work` there. `live` is the run's adapter as it is

@@ -1,4 +1,4 @@
-// Plan: time with samples, disk with checkpoints; what is proposed where the GPU or the disk has no room, and that nothing is where both have.
+// Plan: time with samples and validations, disk with checkpoints; what is proposed where the GPU or the disk has no room, and that nothing is where both have.
 import { expect, test } from 'vitest';
 import { defaultTrainOptions, type TrainOptions } from '../core/trainOptions.ts';
 import { needsInWords, preflightReport, type Trial } from './preflight.ts';
@@ -19,7 +19,7 @@ const options: TrainOptions = {
 const trial: Trial = { msPerStep: 500, gpuPeakBytes: 2.4e9, stateBytes: 9e6, adapterBytes: 3e6 };
 
 test('says how long it takes and what it takes up', () => {
-  const report = preflightReport({ options, trial, gpuProblem: null, diskFreeBytes: 1e9 });
+  const report = preflightReport({ options, trial, gpuProblem: null, heldOut: 0, diskFreeBytes: 1e9 });
   expect(report).toMatchObject({
     msPerStep: 500,
     gpuPeakBytes: 2.4e9,
@@ -37,6 +37,7 @@ test('says how long it takes and what it takes up', () => {
     options: { ...options, sampleEvery: 0, sampleEveryEpochs: 2, maxTrainEpochs: 12 },
     trial,
     gpuProblem: null,
+    heldOut: 0,
     diskFreeBytes: 1e9,
   });
   expect(byEpochs.seconds).toBe(report.seconds);
@@ -44,9 +45,19 @@ test('says how long it takes and what it takes up', () => {
     options: { ...options, samplePrompts: [], checkpoints: { everySteps: 0, keep: 3 } },
     trial,
     gpuProblem: null,
+    heldOut: 0,
     diskFreeBytes: null,
   });
   expect([unwatched.seconds, unwatched.diskBytes]).toEqual([300, 3 * 12e6 + 3e6]);
+  const validated = preflightReport({
+    options: { ...options, samplePrompts: [], validation: { ...options.validation, everySteps: 250 } },
+    trial,
+    gpuProblem: null,
+    heldOut: 4,
+    diskFreeBytes: null,
+  });
+  // Before the first step, after 250, 500 and 600: 4 images at 5 timesteps.
+  expect(validated.seconds).toBeCloseTo(0.5 * (600 + (4 * 4 * 5 * 0.31) / 2));
 });
 
 test('where the GPU has no room: smaller batches, smaller pictures, a smaller adapter', () => {
@@ -54,6 +65,7 @@ test('where the GPU has no room: smaller batches, smaller pictures, a smaller ad
     options,
     trial: null,
     gpuProblem: 'The GPU ran out of memory.',
+    heldOut: 0,
     diskFreeBytes: 1e9,
   });
   expect(report).toMatchObject({ gpuPeakBytes: null, problem: 'The GPU ran out of memory.' });
@@ -68,7 +80,7 @@ test('where the GPU has no room: smaller batches, smaller pictures, a smaller ad
 });
 
 test('where the disk has no room: fewer checkpoints, fewer samples', () => {
-  const report = preflightReport({ options, trial, gpuProblem: null, diskFreeBytes: 1e6 });
+  const report = preflightReport({ options, trial, gpuProblem: null, heldOut: 0, diskFreeBytes: 1e6 });
   expect(report.problem).toBe('There is no room in this browser’s storage for what the run is to keep.');
   expect(report.proposals.map(({ changes }) => changes)).toEqual([
     { checkpoints: { everySteps: 0, keep: 3 } },

@@ -21,6 +21,8 @@ interface PreflightInput {
   readonly options: TrainOptions;
   readonly trial: Trial | null;
   readonly gpuProblem: string | null;
+  /** Images that are kept for validation. */
+  readonly heldOut: number;
   /** Null where the browser does not say. */
   readonly diskFreeBytes: number | null;
 }
@@ -31,14 +33,15 @@ const forwardShare = 0.31;
 /** PNG of a sample, at most, per pixel. */
 const bytesPerPixel = 3;
 
-export function preflightReport({ options, trial, gpuProblem, diskFreeBytes }: PreflightInput): PreflightReport {
+export function preflightReport(input: PreflightInput): PreflightReport {
+  const { options, trial, gpuProblem, diskFreeBytes } = input;
   const checkpointBytes = trial === null ? 0 : trial.stateBytes + trial.adapterBytes;
   const diskBytes = checkpointBytes * checkpointsKept(options) + (trial?.adapterBytes ?? 0) + sampleBytes(options);
   const diskShort = diskFreeBytes !== null && diskBytes > diskFreeBytes;
   const msPerStep = trial?.msPerStep ?? 0;
   return {
     msPerStep,
-    seconds: (msPerStep * (options.maxTrainSteps + sampleSteps(options))) / 1000,
+    seconds: (msPerStep * (options.maxTrainSteps + sampleSteps(options) + validationSteps(input))) / 1000,
     gpuPeakBytes: trial?.gpuPeakBytes ?? null,
     checkpointBytes,
     diskBytes,
@@ -77,9 +80,24 @@ function sampleBytes(options: TrainOptions): number {
 
 /** What the samples cost, in training steps. */
 function sampleSteps(options: TrainOptions): number {
-  const { samplePrompts, sampleInferenceSteps, sampleGuidanceScale, trainBatchSize, gradientAccumulationSteps } =
-    options;
+  const { samplePrompts, sampleInferenceSteps, sampleGuidanceScale } = options;
   const passes = rowsOf(options) * samplePrompts.length * sampleInferenceSteps * (sampleGuidanceScale > 1 ? 2 : 1);
+  return passesInSteps(passes, options);
+}
+
+/** What the validations cost, in training steps: one before the first step, then every so many, and one after the last. */
+function validationSteps({ options, heldOut }: PreflightInput): number {
+  const { maxTrainSteps, validation } = options;
+  if (validation.everySteps === 0) return 0;
+  const times = 1 + Math.ceil(maxTrainSteps / validation.everySteps);
+  return passesInSteps(times * heldOut * validation.timesteps.length, options);
+}
+
+/** Forward passes of one picture, in training steps. */
+function passesInSteps(
+  passes: number,
+  { trainBatchSize, gradientAccumulationSteps }: Pick<TrainOptions, 'trainBatchSize' | 'gradientAccumulationSteps'>,
+): number {
   return (passes * forwardShare) / (trainBatchSize * gradientAccumulationSteps);
 }
 

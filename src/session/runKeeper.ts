@@ -9,7 +9,7 @@ import { adapterFile } from '../export/runFile.ts';
 import { trainingFactsOf } from '../export/trainingFacts.ts';
 import type { RunStore } from '../storage/runStore.ts';
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../trainer/checkpoint.ts';
-import type { RunEvent, RunEventKind, StoredRun, TrainRequest } from '../worker/protocol.ts';
+import type { QueuedRun, RunEvent, RunEventKind, StoredRun, TrainRequest } from '../worker/protocol.ts';
 import { stepsToKeep } from './checkpointPolicy.ts';
 import { newestCheckpoint } from './resume.ts';
 import type { CheckpointReport, TrainingEvents } from './training.ts';
@@ -36,12 +36,18 @@ export class RunKeeper {
     private stored: StoredRun,
     private asked: TrainRequest,
     private readonly onEvent: OnEvent,
+    private readonly queued: QueuedRun | null = null,
   ) {}
 
-  /** Stores a run that is to begin. */
-  static async begin(runs: RunStore, request: TrainRequest, onEvent: OnEvent = () => {}): Promise<RunKeeper> {
-    const keeper = new RunKeeper(runs, newRun(request), request, onEvent);
-    await keeper.write({ request });
+  /** Stores a run that is to begin. `queued`: what waited in the queue as this run, which is taken out of it. Throws QueuedRunGoneError. */
+  static async begin(
+    runs: RunStore,
+    request: TrainRequest,
+    onEvent: OnEvent = () => {},
+    queued: QueuedRun | null = null,
+  ): Promise<RunKeeper> {
+    const keeper = new RunKeeper(runs, newRun(request), request, onEvent, queued);
+    await keeper.write({ request, ...(queued ? { fromQueue: queued } : {}) });
     return keeper;
   }
 
@@ -151,10 +157,10 @@ export class RunKeeper {
     return this.runs.get(this.stored.id);
   }
 
-  /** Forgets a run that never came to anything. */
-  async discard(): Promise<void> {
+  /** Forgets a run that never came to anything. One that came out of the queue waits there again, unless it is not wanted any more. */
+  async discard({ isWanted }: { readonly isWanted: boolean }): Promise<void> {
     await this.writing.catch(() => undefined);
-    await this.runs.discard(this.stored.id);
+    await this.runs.discard(this.stored.id, isWanted ? this.queued : null);
   }
 
   private async keep({ checkpoint, modules, record }: CheckpointReport, modelName: string): Promise<void> {

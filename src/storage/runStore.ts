@@ -7,7 +7,8 @@
  */
 import { LoratoryError } from '../core/errors.ts';
 import { completeTrainOptions } from '../core/trainOptionsJson.ts';
-import type { CheckpointInfo, SampleRow, StoredRun, TrainRecord, TrainRequest } from '../worker/protocol.ts';
+import type { CheckpointInfo, QueuedRun, SampleRow, StoredRun, TrainRecord, TrainRequest } from '../worker/protocol.ts';
+import { putBackIntoQueue, takeFromQueue } from './queueStore.ts';
 import { type RecordKey, Records, type RecordsOptions, request, under } from './records.ts';
 
 /** No such run in this browser. */
@@ -62,6 +63,8 @@ export interface RunParts {
   readonly record?: TrainRecord;
   /** What the run was asked to do, to go on with it. */
   readonly request?: TrainRequest;
+  /** What waited in the queue as this run, and is taken out of it; throws QueuedRunGoneError if it is not there. */
+  readonly fromQueue?: QueuedRun;
 }
 
 export interface NewCheckpoint {
@@ -120,6 +123,7 @@ export class RunStore {
     const bytes = (adapter?.size ?? 0) + (parts.checkpoint?.state.length ?? 0);
     await this.#records.ensureRoom(bytes);
     await this.#records.transact(async (store) => {
+      if (parts.fromQueue) await takeFromQueue(store, parts.fromQueue);
       const stored = await request<RunRecord | undefined>(store.get(['run', run.id]));
       const record: RunRecord = {
         run: { ...run, name: stored?.run.name ?? run.name },
@@ -185,9 +189,12 @@ export class RunStore {
     return { state: await bytesOf(state), adapter: adapter && (await bytesOf(adapter)) };
   }
 
-  /** Deletes a run for good that never came to anything. */
-  async discard(id: string): Promise<void> {
-    await this.#records.transact((store) => deleteRun(store, id));
+  /** Deletes a run for good that never came to anything. `putBack`: what it was in the queue, if it is to wait there again. */
+  async discard(id: string, putBack: QueuedRun | null = null): Promise<void> {
+    await this.#records.transact(async (store) => {
+      deleteRun(store, id);
+      if (putBack) await putBackIntoQueue(store, putBack);
+    });
   }
 
   /** The losses of the run's pictures; without entries where none were kept. */

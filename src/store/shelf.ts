@@ -100,14 +100,38 @@ export function pluggedLoras(state: Pick<StudioState, 'shelf' | 'runs' | 'librar
     }));
 }
 
+/** What was remembered of the shelf; entries that an older version or another page left there in another form are passed over. */
 function recallShelf(): ShelfLora[] {
   try {
     const stored: unknown = JSON.parse(recall('shelf') ?? '[]');
-    return Array.isArray(stored) ? (stored as ShelfLora[]) : [];
+    return Array.isArray(stored) ? stored.flatMap((entry) => shelfLoraOf(entry) ?? []) : [];
   } catch {
     return [];
   }
 }
+
+function shelfLoraOf(entry: unknown): ShelfLora | null {
+  if (!isRecord(entry)) return null;
+  const { key, enabled, weight, textEncoderWeight } = entry;
+  const source = sourceOf(entry['source']);
+  if (source === null || typeof key !== 'string' || typeof enabled !== 'boolean') return null;
+  if (!isWeight(weight) || !(textEncoderWeight === null || isWeight(textEncoderWeight))) return null;
+  return { key, source, enabled, weight, textEncoderWeight };
+}
+
+function sourceOf(value: unknown): LoraSource | null {
+  if (!isRecord(value)) return null;
+  const { kind, loraId, runId, globalStep } = value;
+  if (kind === 'file') return typeof loraId === 'string' ? { kind, loraId } : null;
+  if (kind !== 'run' || typeof runId !== 'string') return null;
+  if (globalStep === undefined) return { kind, runId };
+  return Number.isInteger(globalStep) ? { kind, runId, globalStep: globalStep as number } : null;
+}
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null;
+
+const isWeight = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value);
 
 const nothingFound: ShelfSlice['hubSearch'] = {
   query: '',

@@ -1,5 +1,6 @@
 /** The run that is being trained in this tab, from its stored request to its stored end. */
 import { toPlainError } from '../core/errors.ts';
+import { heldOutImages } from '../core/validationSplit.ts';
 import { openDiffusionModel, type DiffusionModel } from '../models/repository.ts';
 import { TrainControl } from '../session/control.ts';
 import { LiveGenerator } from '../session/liveGenerator.ts';
@@ -74,7 +75,8 @@ export class ActiveRun {
     const { keeper } = this;
     const { message, remedy, code } = toPlainError(error);
     const aborted = code === 'aborted';
-    if (!this.begun) await keeper.discard();
+    // Who stops a run before its first step does not want it.
+    if (!this.begun) await keeper.discard({ isWanted: !aborted });
     else await keeper.end(aborted ? 'stopped' : 'failed', aborted ? 'Stopped.' : `${message} ${remedy}`);
     this.status(aborted ? 'stopped' : 'failed', message, null);
     return error;
@@ -86,7 +88,7 @@ export class ActiveRun {
     const { emit, runs } = this.parts;
     const images = await trainingImages(keeper.request, this.parts.dataset);
     const model = await this.openModel();
-    const live = new LiveGenerator(model, keeper.run.name);
+    const live = new LiveGenerator(model, keeper.run.name, options);
     const watch = new SampleWatch();
     const { gpu, sources } = this.parts;
     gpu.drawing = {
@@ -124,8 +126,9 @@ export class ActiveRun {
         },
         onStatus: (phase, detail, progress) => this.status(phase, detail, progress),
         onTrial: async (trial) => {
+          const heldOut = heldOutImages(images, options.validation).filter(Boolean).length;
           const diskFreeBytes = await availableBytes(browserStorage());
-          const report = preflightReport({ options, trial, gpuProblem: null, diskFreeBytes });
+          const report = preflightReport({ options, trial, gpuProblem: null, heldOut, diskFreeBytes });
           keeper.log('needs', 0, needsInWords(report));
           if (report.problem !== null) throw new StorageQuotaError(report.diskBytes, report.diskFreeBytes);
           return true;

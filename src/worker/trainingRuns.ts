@@ -1,6 +1,7 @@
 /** The runs of this browser as something to command: begin, go on, branch off, queue, pause, stop. One trains at a time. */
 import { LoratoryError, toPlainError } from '../core/errors.ts';
 import { defined } from '../core/invariant.ts';
+import { heldOutImages } from '../core/validationSplit.ts';
 import { GpuLimitError, GpuOutOfMemoryError } from '../gpu/errors.ts';
 import { openDiffusionModel } from '../models/repository.ts';
 import { TrainControl } from '../session/control.ts';
@@ -16,7 +17,7 @@ import { ActiveRun } from './activeRun.ts';
 import type { GpuSession } from './gpuSession.ts';
 import type { LoraSources } from './loraSources.ts';
 import type { Models } from './models.ts';
-import type { BranchRequest, ListedRun, PreflightReport, QueuedRun, StoredRun, TrainRequest } from './protocol.ts';
+import type { BranchRequest, ListedRun, PreflightReport, StoredRun, TrainRequest } from './protocol.ts';
 import type { RunChannel } from './runChannel.ts';
 import type { RunLock } from './runLock.ts';
 import { optionsWithSteps, trainingImages } from './trainingImages.ts';
@@ -109,24 +110,17 @@ export class TrainingRuns {
   /** Trains the next run of the queue; null if none waits. One that fails before its first step waits again. */
   async next(signal: AbortSignal): Promise<StoredRun | null> {
     const { queue, runs } = this.parts;
-    let taken: QueuedRun | undefined;
-    let runId = '';
     try {
       return await this.train(signal, async (onEvent) => {
-        taken = await queue.take();
-        if (!taken) return null;
+        const [queued] = await queue.list();
+        if (!queued) return null;
+        const keeper = await RunKeeper.begin(runs, await this.withSteps(queued.request), onEvent, queued);
         await this.queueChanged();
-        const keeper = await RunKeeper.begin(runs, await this.withSteps(taken.request), onEvent);
-        runId = keeper.run.id;
         keeper.log('started', 0, 'Its turn in the queue had come.');
         return keeper;
       });
     } catch (error) {
-      const waiting = taken;
-      const isKept = runId !== '' && (await runs.list()).some(({ id }) => id === runId);
-      // Who stops a run before its first step does not want it.
-      if (waiting && !isKept && toPlainError(error).code !== 'aborted')
-        await this.queueChanged(() => queue.putBack(waiting));
+      await this.queueChanged();
       throw error;
     }
   }
@@ -173,8 +167,9 @@ export class TrainingRuns {
           gpuProblem = error.message;
           await gpu.reopen();
         }
+        const heldOut = heldOutImages(images, validation).filter(Boolean).length;
         const diskFreeBytes = await availableBytes(browserStorage());
-        return preflightReport({ options: request.options, trial, gpuProblem, diskFreeBytes });
+        return preflightReport({ options: request.options, trial, gpuProblem, heldOut, diskFreeBytes });
       }),
     );
   }
