@@ -37,7 +37,7 @@ const groups: Readonly<Record<string, readonly FlagLine[]>> = {
     ['scale-parameter', 'optimizer.scaleParameter', 'adafactor: rate times the size of the parameter'],
     ['relative-step', 'optimizer.relativeStep', 'adafactor: a rate of its own'],
     ['lr-scheduler', 'lrScheduler.name', 'how the learning rate changes'],
-    ['lr-warmup-steps', 'lrScheduler.warmupSteps', 'steps over which it rises from 0'],
+    ['lr-warmup-steps', 'lrScheduler.warmupSteps', 'steps over which it rises from 0; below 1, the share of all steps'],
     ['lr-scheduler-num-cycles', 'lrScheduler.cycles', 'waves of cosine, restarts of cosine_with_restarts'],
     ['lr-scheduler-power', 'lrScheduler.power', 'of polynomial'],
     ['batch', 'trainBatchSize', 'pictures a batch'],

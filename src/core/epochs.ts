@@ -62,13 +62,28 @@ export function batchesPerEpoch(plan: EpochPlan): number {
 }
 
 /**
- * The options with `maxTrainSteps` as `maxTrainEpochs` wants it, if it is set. Batches of an accumulated step may belong to two epochs.
+ * Optimizer steps of one epoch. As with kohya's and diffusers' trainers no step accumulates over the end of an epoch: the last one has the batches
+ * that are left.
  */
+export function stepsPerEpoch(plan: EpochPlan, gradientAccumulationSteps: number): number {
+  return Math.ceil(batchesPerEpoch(plan) / gradientAccumulationSteps);
+}
+
+/** Numbers of the batches, counted over all epochs, of the optimizer step that comes after `globalStep` steps. */
+export function batchesOfStep(plan: EpochPlan, gradientAccumulationSteps: number, globalStep: number): number[] {
+  const batches = batchesPerEpoch(plan);
+  const steps = Math.ceil(batches / gradientAccumulationSteps);
+  const first = (globalStep % steps) * gradientAccumulationSteps;
+  const count = Math.min(gradientAccumulationSteps, batches - first);
+  return Array.from({ length: count }, (_, i) => Math.floor(globalStep / steps) * batches + first + i);
+}
+
+/** The options with `maxTrainSteps` as `maxTrainEpochs` wants it, if it is set. */
 export function resolveTrainSteps<T extends StepOptions>(options: T, images: readonly PlannedImage[]): T {
   const { maxTrainEpochs, trainBatchSize, gradientAccumulationSteps } = options;
   if (maxTrainEpochs === null) return options;
-  const batches = maxTrainEpochs * batchesPerEpoch({ images, trainBatchSize });
-  return { ...options, maxTrainSteps: Math.max(1, Math.ceil(batches / gradientAccumulationSteps)) };
+  const perEpoch = stepsPerEpoch({ images, trainBatchSize }, gradientAccumulationSteps);
+  return { ...options, maxTrainSteps: Math.max(1, maxTrainEpochs * perEpoch) };
 }
 
 /** Every image of an epoch as often as it is shown, by bucket. */

@@ -1,6 +1,6 @@
 // Plan: values that were computed by hand from the formulae of diffusers' get_scheduler, at the warm-up's and the run's edges.
 import { describe, expect, test } from 'vitest';
-import { defaultLrScheduler, learningRateAt } from './learningRate.ts';
+import { defaultLrScheduler, learningRateAt, warmupStepsOf } from './learningRate.ts';
 import type { LrSchedulerOptions } from './trainOptions.ts';
 
 function rates(
@@ -23,6 +23,13 @@ describe('learningRateAt', () => {
 
   test('warm-up rises from 0', () =>
     expectRates(rates(defaultLrScheduler('constantWithWarmup', 4), [0, 1, 3, 4, 9]), [0, 0.25, 0.75, 1, 1]));
+
+  test('a warm-up below 1 is a share of the steps, cut off', () => {
+    const scheduler = defaultLrScheduler('constantWithWarmup', 0.45);
+    expect([10, 9, 2].map((total) => warmupStepsOf(scheduler, total))).toEqual([4, 4, 0]);
+    expect(warmupStepsOf(defaultLrScheduler('constant', 0.5), 10)).toBe(0);
+    expectRates(rates(scheduler, [0, 1, 3, 4, 9]), [0, 0.25, 0.75, 1, 1]);
+  });
 
   test('linear falls to 0 at the end', () =>
     expectRates(rates(defaultLrScheduler('linear', 2), [0, 1, 2, 6, 9, 10]), [0, 0.5, 1, 0.5, 0.125, 0]));

@@ -13,6 +13,12 @@ export function defaultLrScheduler(name: LrSchedulerName, warmupSteps = 0): LrSc
   return { name, warmupSteps, cycles: name === 'cosineWithRestarts' ? 1 : 0.5, power: 1 };
 }
 
+/** The optimizer steps over which the rate rises, of `total`: shares are cut off, as kohya does. */
+export function warmupStepsOf({ name, warmupSteps }: LrSchedulerOptions, total: number): number {
+  if (name === 'constant') return 0;
+  return warmupSteps < 1 ? Math.floor(warmupSteps * total) : warmupSteps;
+}
+
 /** The rate of optimizer step `step` (from 0) of `options.maxTrainSteps`. */
 export function learningRateAt(
   options: Pick<TrainOptions, 'learningRate' | 'lrScheduler' | 'maxTrainSteps'>,
@@ -22,13 +28,10 @@ export function learningRateAt(
   return learningRate * factorAt(lrScheduler, step, maxTrainSteps, learningRate);
 }
 
-function factorAt(
-  { name, warmupSteps, cycles, power }: LrSchedulerOptions,
-  step: number,
-  total: number,
-  learningRate: number,
-): number {
+function factorAt(scheduler: LrSchedulerOptions, step: number, total: number, learningRate: number): number {
+  const { name, cycles, power } = scheduler;
   if (name === 'constant') return 1;
+  const warmupSteps = warmupStepsOf(scheduler, total);
   if (step < warmupSteps) return step / Math.max(1, warmupSteps);
   const progress = (step - warmupSteps) / Math.max(1, total - warmupSteps);
   switch (name) {

@@ -23,6 +23,8 @@ interface NumberRule {
   readonly aboveMin?: boolean;
   /** Nor is the maximum. */
   readonly belowMax?: boolean;
+  /** Beside whole numbers it may be a share, below 1. */
+  readonly orShare?: boolean;
   /** What null means, where it is allowed. */
   readonly whenNull?: string;
 }
@@ -96,7 +98,7 @@ export const trainOptionRules: Readonly<Record<TrainOptionPath, OptionRule>> = {
     'cosineWithRestarts',
     'polynomial',
   ),
-  'lrScheduler.warmupSteps': whole('Warm-up steps', 0, million),
+  'lrScheduler.warmupSteps': real('Warm-up steps', 0, million, { whole: true, orShare: true }),
   'lrScheduler.cycles': above('Cycles', 0, 1000),
   'lrScheduler.power': above('Power', 0, 100),
   trainBatchSize: whole('Batch size', 1, 64),
@@ -191,7 +193,8 @@ export function ruleInWords(rule: OptionRule): string {
             ? `at most ${rule.max}`
             : `to ${rule.max}`;
       const joint = low.startsWith('from') && high.startsWith('to') ? ' ' : ' and ';
-      return `it must be ${what} ${low}${joint}${high}${orNothing}`;
+      const orShare = rule.orShare === true ? ', or a share below 1' : '';
+      return `it must be ${what} ${low}${joint}${high}${orShare}${orNothing}`;
     }
     case 'choice':
       return `it must be one of ${rule.choices.join(', ')}${orNothing}`;
@@ -208,7 +211,7 @@ export function keepsRule(value: unknown, rule: OptionRule): boolean {
   if (rule.kind !== 'number' || value === null) return true;
   const number = value as number;
   return (
-    (!rule.whole || Number.isInteger(number)) &&
+    (!rule.whole || Number.isInteger(number) || (rule.orShare === true && number < 1)) &&
     (rule.aboveMin === true ? number > rule.min : number >= rule.min) &&
     (rule.belowMax === true ? number < rule.max : number <= rule.max)
   );

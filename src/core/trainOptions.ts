@@ -78,7 +78,7 @@ export interface OptimizerOptions {
 
 export interface LrSchedulerOptions {
   readonly name: LrSchedulerName;
-  /** Optimizer steps over which the rate rises from 0. Unused by `constant`. */
+  /** Optimizer steps over which the rate rises from 0; below 1, as with kohya, the share of all steps. Unused by `constant`. */
   readonly warmupSteps: number;
   /** Of `cosine`: waves until the end, 0.5 falls once. Of `cosineWithRestarts`: how many times it falls. */
   readonly cycles: number;

@@ -1,4 +1,5 @@
 /** A run as diffusers' `train_text_to_image_lora.py` takes it: its arguments, and the options that it has no place for. */
+import { warmupStepsOf } from '../core/learningRate.ts';
 import { trainOptionRules } from '../core/trainOptionRules.ts';
 import type { LrSchedulerName, TrainOptions } from '../core/trainOptions.ts';
 import type { NotCarried } from '../formats/kohya/writeConfig.ts';
@@ -34,7 +35,7 @@ export function diffusersCommand(modelName: string, options: TrainOptions, image
     ['--rank', options.rank],
     ['--learning_rate', options.learningRate],
     ['--lr_scheduler', schedulerNames[lrScheduler.name]],
-    ['--lr_warmup_steps', lrScheduler.name === 'constant' ? 0 : lrScheduler.warmupSteps],
+    ['--lr_warmup_steps', warmupStepsOf(lrScheduler, options.maxTrainSteps)],
     ['--train_batch_size', options.trainBatchSize],
     ['--gradient_accumulation_steps', options.gradientAccumulationSteps],
     ['--gradient_checkpointing'],

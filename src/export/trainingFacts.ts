@@ -1,4 +1,5 @@
 /** A run's options as the header of its LoRA file tells them, in kohya's words. */
+import { warmupStepsOf } from '../core/learningRate.ts';
 import { pythonFloat, type TrainingFacts } from '../formats/lora/metadata.ts';
 import type { LrSchedulerName, OptimizerOptions, TrainOptions } from '../core/trainOptions.ts';
 
@@ -31,7 +32,7 @@ export function trainingFactsOf(
     enableBucket: options.buckets.enabled,
     gradientAccumulationSteps: options.gradientAccumulationSteps,
     lrScheduler: lrSchedulerNames[lrScheduler.name],
-    lrWarmupSteps: lrScheduler.name === 'constant' ? 0 : lrScheduler.warmupSteps,
+    lrWarmupSteps: warmupStepsOf(lrScheduler, maxTrainSteps),
     maxGradNorm: options.maxGradNorm,
     captionDropoutRate: options.captionDropout,
     optimizer: pythonOptimizer(options.optimizer),

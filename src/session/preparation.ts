@@ -1,6 +1,6 @@
 /** What a training needs before its first step: class images, captions as embeddings, pictures as latents. Each model is freed again. */
 import { captionWithTrigger } from '../core/captions.ts';
-import { type PlannedImage, resolveTrainSteps } from '../core/epochs.ts';
+import { batchesOfStep, type PlannedImage, resolveTrainSteps } from '../core/epochs.ts';
 import { LoratoryError } from '../core/errors.ts';
 import type { RgbImage } from '../core/image.ts';
 import { defined } from '../core/invariant.ts';
@@ -163,8 +163,9 @@ function* captionsFrom(
   from: number,
 ): Generator<readonly string[]> {
   // Two steps are tried before the first, be it the only one.
-  const end = Math.max(2, options.maxTrainSteps) * options.gradientAccumulationSteps;
-  for (let batch = from; batch < end; batch++) yield captionsOf(planBatch(plan, batch), examples, options);
+  const lastStep = Math.max(2, options.maxTrainSteps) - 1;
+  const last = defined(batchesOfStep(plan, options.gradientAccumulationSteps, lastStep).at(-1));
+  for (let batch = from; batch <= last; batch++) yield captionsOf(planBatch(plan, batch), examples, options);
 }
 
 async function encodeCaptions(

@@ -5,7 +5,7 @@
 import { layersToTrain, TrainableAdapter } from '../adapter/trainable.ts';
 import { checkTrainOptions, type TrainOptionProblem } from '../core/checkTrainOptions.ts';
 import type { CropChoice } from '../core/buckets.ts';
-import { batchesPerEpoch } from '../core/epochs.ts';
+import { stepsPerEpoch } from '../core/epochs.ts';
 import { LoratoryError } from '../core/errors.ts';
 import type { RgbImage } from '../core/image.ts';
 import { defined } from '../core/invariant.ts';
@@ -229,7 +229,7 @@ async function train(request: TrainingRequest, control: TrainControl, events: Tr
           }),
         validate:
           heldOut && (() => trainer.withAverage(() => validate(heldOut, (batch) => trainer.validationLoss(batch)))),
-        epochsAfter: (steps) => (steps * options.gradientAccumulationSteps) / batchesPerEpoch(prepared.plan),
+        epochsAfter: (steps) => steps / stepsPerEpoch(prepared.plan, options.gradientAccumulationSteps),
       },
       control,
       events,

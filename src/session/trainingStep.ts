@@ -1,4 +1,5 @@
 /** One step of a training: which pictures, timesteps and noise, by (seed, step) alone; then the trainer's step with them. */
+import { batchesOfStep } from '../core/epochs.ts';
 import { defined } from '../core/invariant.ts';
 import { learningRateAt } from '../core/learningRate.ts';
 import type { PromptEmbedding } from '../latents/embeddings.ts';
@@ -41,8 +42,7 @@ export async function trainStep(
   const { scalingFactor } = model.vaeConfig;
   const embeddingOf = (caption: string): PromptEmbedding => embeddings.get(caption);
   const planned: { readonly entries: readonly BatchEntry[]; readonly batch: NoisyBatch }[] = [];
-  for (let i = 0; i < options.gradientAccumulationSteps; i++) {
-    const number = globalStep * options.gradientAccumulationSteps + i;
+  for (const number of batchesOfStep(plan, options.gradientAccumulationSteps, globalStep)) {
     await captionsReady(number);
     const entries = planBatch(plan, number);
     const batch = buildBatch(entries, examples, { ...options, batch: number, scalingFactor, settings, embeddingOf });

@@ -40,7 +40,7 @@ export interface BatchPlan {
 }
 
 /**
- * Batch number `batch`, from 0: with gradient accumulation that is step * gradientAccumulationSteps + micro-step. It has
+ * Batch number `batch`, from 0, counted over all epochs: see batchesOfStep in core/epochs.ts. It has
  * `trainBatchSize` entries, or fewer at the end of a bucket.
  */
 export function planBatch(plan: BatchPlan, batch: number): BatchEntry[] {

@@ -183,8 +183,9 @@ describe('reading', () => {
       { lrScheduler: { name: 'cosine', warmupSteps: 0, cycles: 0.5, power: 1 } },
     ],
     [
-      'lr_warmup_steps = 0.1\nmax_train_steps = 500',
-      { lrScheduler: { ...presets.kohya.lrScheduler, warmupSteps: 50 } },
+      // A share, of steps that nobody knows before the images are.
+      'lr_warmup_steps = 0.1\nmax_train_epochs = 10',
+      { lrScheduler: { ...presets.kohya.lrScheduler, warmupSteps: 0.1 }, maxTrainEpochs: 10 },
     ],
     ['network_dim = "16"', { rank: 16 }],
     ['min_snr_gamma = 0', { minSnrGamma: null }],

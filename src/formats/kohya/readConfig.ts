@@ -244,12 +244,6 @@ class ConfigReader {
     // kohya hands its number of cycles to the restarts only; a plain cosine always falls once.
     if (entry?.[0] === 'cosine') this.set('lrScheduler.cycles', 0.5);
     else if (cycles !== undefined) this.assign('lr_scheduler_num_cycles', 'lrScheduler.cycles', cycles);
-    const warmup = optionAt(this.values, 'lrScheduler.warmupSteps');
-    if (typeof warmup === 'number' && warmup > 0 && warmup < 1) {
-      const steps = Number(this.values['maxTrainSteps'] ?? presets.kohya.maxTrainSteps);
-      this.set('lrScheduler.warmupSteps', Math.floor(warmup * steps));
-      this.note('lr_warmup_steps', warmup, 'changed', `A share of the steps: ${Math.floor(warmup * steps)}.`);
-    }
   }
 
   private adapter(): void {

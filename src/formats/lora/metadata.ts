@@ -117,7 +117,8 @@ export function trainingMetadata(modules: readonly LoraModule[], facts: Training
   // Built like SD 1.5, but of other widths: no SD 1.5 takes an adapter of the demo model.
   const isDemo = facts.modelName === demoModel.name;
   const batchesPerEpoch = Math.max(1, Math.ceil((captions.length * repeats) / trainBatchSize));
-  const epochs = (steps: number): number => Math.ceil((steps * gradientAccumulationSteps) / batchesPerEpoch);
+  const stepsPerEpoch = Math.ceil(batchesPerEpoch / gradientAccumulationSteps);
+  const epochs = (steps: number): number => Math.ceil(steps / stepsPerEpoch);
   const trainsTextEncoder = modules.some(({ target }) => target === 'textEncoder');
   const trainsUNet = modules.some(({ target }) => target === 'unet');
   const learningRate = pythonFloat(facts.learningRate);

@@ -39,7 +39,8 @@ export const explanations: Readonly<Record<TrainField, string>> = {
   'optimizer.scaleParameter': 'Adafactor makes steps relative to the size of what is changed.',
   'optimizer.relativeStep': 'Adafactor chooses the rate by itself; the learning rate above then counts for nothing.',
   'lrScheduler.name': 'How the learning rate changes while training. The curve shows it.',
-  'lrScheduler.warmupSteps': 'So many steps over which the rate rises from zero. A tenth of the steps is usual.',
+  'lrScheduler.warmupSteps':
+    'So many steps over which the rate rises from zero. A tenth of the steps is usual, for which 0.1 may be written, too.',
   'lrScheduler.cycles': 'How often the rate falls. Half a cosine wave falls once.',
   'lrScheduler.power': '1 falls in a straight line, 2 falls faster at first.',
   trainBatchSize: 'How many images are looked at in one step. More is steadier, slower, and takes more GPU memory.',
