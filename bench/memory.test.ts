@@ -5,7 +5,15 @@
 import { afterAll, expect, test } from 'vitest';
 import { defined } from '../src/core/invariant.ts';
 import { stopRuntime } from '../src/gpu/runtime.ts';
+import { defaultTrainOptions } from '../src/core/trainOptions.ts';
+import { parseClipTextConfig } from '../src/models/clip.ts';
+import { ConfigReader } from '../src/models/config.ts';
+import { leastNeed } from '../src/session/leastNeed.ts';
+import { sd15Configs } from '../tools/fullsize/configs.ts';
 import { benchMemory, memoryRows } from './memory.ts';
+import { sd15Config, sd15VaeConfig } from './sd15.ts';
+
+const textConfig = parseClipTextConfig(new ConfigReader('SD1.5', sd15Configs['text_encoder/config.json']));
 
 afterAll(() => {
   stopRuntime();
@@ -27,6 +35,13 @@ test('SD1.5 at 512 px within its bytes and dispatches', { timeout: 600_000 }, as
   expect(step.submits).toBeLessThanOrEqual(step.dispatches / 40);
   // Nothing is left behind by a step but the weights, the adapter and its moments.
   expect(step.liveBytes - weightBytes).toBeLessThan(20e6);
+  // What is refused by size alone could not have been trained: see session/leastNeed.ts.
+  for (const { weights, report: measured } of report.training) {
+    const options = { ...defaultTrainOptions, weightsPrecision: weights, trainBatchSize: measured.batchSize, rank: 4 };
+    const least = leastNeed({ unetConfig: sd15Config, vaeConfig: sd15VaeConfig, textConfig }, options);
+    expect(least.bytes).toBeLessThan(measured.step.peakLiveBytes);
+    expect(least.bytes).toBeGreaterThan(0.8 * measured.step.peakLiveBytes);
+  }
   // 8.5 bits a weight.
   const int8 = defined(report.training.find(({ weights }) => weights === 'int8')).report;
   expect(int8.weightBytes).toBeLessThan(0.55 * weightBytes);

@@ -6,6 +6,8 @@ export interface OpenedDevice {
   readonly adapterInfo: GPUAdapterInfo;
   /** True for SwiftShader, lavapipe and the like: correct, but hundreds of times slower than a GPU. */
   readonly isSoftware: boolean;
+  /** Bytes of the GPU's own memory; null where the browser does not say, as most do not. */
+  readonly memoryBytes: number | null;
 }
 
 const wantedFeatures: readonly GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query'];
@@ -43,5 +45,17 @@ export async function openDevice(
   const { vendor, architecture, description } = adapter.info;
   const isSoftware =
     adapter.info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe/i.test(`${vendor} ${architecture} ${description}`);
-  return { device, adapterInfo: adapter.info, isSoftware };
+  return { device, adapterInfo: adapter.info, isSoftware, memoryBytes: memoryBytesOf(adapter.info) };
+}
+
+/** `GPUHeapProperty.DEVICE_LOCAL` of Chromium's `memoryHeaps`, which are not in the standard. */
+const deviceLocal = 1;
+
+function memoryBytesOf(info: GPUAdapterInfo): number | null {
+  const heaps: unknown = Reflect.get(info, 'memoryHeaps');
+  if (!Array.isArray(heaps)) return null;
+  const sizes = (heaps as Partial<Record<'properties' | 'size', unknown>>[]).map(({ properties, size }) =>
+    (Number(properties) & deviceLocal) !== 0 ? Number(size) : 0,
+  );
+  return Math.max(0, ...sizes) || null;
 }

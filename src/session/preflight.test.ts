@@ -79,6 +79,25 @@ test('where the GPU has no room: smaller batches, smaller pictures, a smaller ad
   ]);
 });
 
+test('what sizes rule out is not proposed, but what comes after it', () => {
+  const fits = ({ trainBatchSize, resolution }: TrainOptions): boolean => trainBatchSize * resolution ** 2 < 3e5;
+  const report = preflightReport({
+    options: { ...options, trainBatchSize: 8, resolution: 768 },
+    trial: null,
+    gpuProblem: 'A step needs more.',
+    fits,
+    heldOut: 0,
+    diskFreeBytes: 1e9,
+  });
+  expect(report.proposals.map(({ changes }) => changes)).toEqual([{ resolution: 192 }]);
+  const few = { ...options, trainBatchSize: 8 };
+  const smaller = preflightReport({ options: few, trial: null, gpuProblem: '', fits, heldOut: 0, diskFreeBytes: 1e9 });
+  expect(smaller.proposals.map(({ changes }) => changes)).toEqual([
+    { trainBatchSize: 1, gradientAccumulationSteps: 8 },
+    { resolution: 192 },
+  ]);
+});
+
 test('where the disk has no room: fewer checkpoints, fewer samples', () => {
   const report = preflightReport({ options, trial, gpuProblem: null, heldOut: 0, diskFreeBytes: 1e6 });
   expect(report.problem).toBe('There is no room in this browser’s storage for what the run is to keep.');

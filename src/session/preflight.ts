@@ -21,6 +21,8 @@ interface PreflightInput {
   readonly options: TrainOptions;
   readonly trial: Trial | null;
   readonly gpuProblem: string | null;
+  /** Whether a training could be done as far as sizes say: only then it is proposed. */
+  readonly fits?: (options: TrainOptions) => boolean;
   /** Images that are kept for validation. */
   readonly heldOut: number;
   /** Null where the browser does not say. */
@@ -34,7 +36,7 @@ const forwardShare = 0.31;
 const bytesPerPixel = 3;
 
 export function preflightReport(input: PreflightInput): PreflightReport {
-  const { options, trial, gpuProblem, diskFreeBytes } = input;
+  const { options, trial, gpuProblem, diskFreeBytes, fits = () => true } = input;
   const checkpointBytes = trial === null ? 0 : trial.stateBytes + trial.adapterBytes;
   const diskBytes = checkpointBytes * checkpointsKept(options) + (trial?.adapterBytes ?? 0) + sampleBytes(options);
   const diskShort = diskFreeBytes !== null && diskBytes > diskFreeBytes;
@@ -48,7 +50,7 @@ export function preflightReport(input: PreflightInput): PreflightReport {
     diskFreeBytes,
     problem:
       gpuProblem ?? (diskShort ? 'There is no room in this browser’s storage for what the run is to keep.' : null),
-    proposals: gpuProblem !== null ? cheaperOnGpu(options) : diskShort ? cheaperOnDisk(options) : [],
+    proposals: gpuProblem !== null ? cheaperOnGpu(options, fits) : diskShort ? cheaperOnDisk(options) : [],
   };
 }
 
@@ -101,20 +103,31 @@ function passesInSteps(
   return (passes * forwardShare) / (trainBatchSize * gradientAccumulationSteps);
 }
 
-/** The mildest first: those that keep the result, then smaller pictures, then a smaller adapter. */
-function cheaperOnGpu(options: TrainOptions): Proposal[] {
+/** The mildest first: those that keep the result, then smaller pictures, then a smaller adapter; of each, the first that may fit. */
+function cheaperOnGpu(options: TrainOptions, fits: (options: TrainOptions) => boolean): Proposal[] {
   const proposals: Proposal[] = [];
-  const next = cheaper(options);
-  if (next !== null) proposals.push({ label: `Train with ${next.words}`, changes: next.changes });
-  const smaller = Math.floor((options.resolution * 0.75) / 64) * 64;
-  if (smaller >= 64) proposals.push({ label: `Train at ${smaller} px`, changes: { resolution: smaller } });
+  let changes: Partial<TrainOptions> = {};
+  for (let next = cheaper(options); next !== null; next = cheaper({ ...options, ...changes })) {
+    changes = { ...changes, ...next.changes };
+    if (!fits({ ...options, ...changes })) continue;
+    proposals.push({ label: `Train with ${next.words}`, changes });
+    break;
+  }
+  for (let side = smallerSide(options.resolution); side >= 64; side = smallerSide(side)) {
+    if (!fits({ ...options, resolution: side })) continue;
+    proposals.push({ label: `Train at ${side} px`, changes: { resolution: side } });
+    break;
+  }
   if (options.rank > 4) {
     const rank = Math.ceil(options.rank / 2);
     const alpha = options.alpha * (rank / options.rank);
-    proposals.push({ label: `Train a LoRA of rank ${rank}`, changes: { rank, alpha } });
+    if (fits({ ...options, rank, alpha }))
+      proposals.push({ label: `Train a LoRA of rank ${rank}`, changes: { rank, alpha } });
   }
   return proposals;
 }
+
+const smallerSide = (side: number): number => Math.floor((side * 0.75) / 64) * 64;
 
 function cheaperOnDisk(options: TrainOptions): Proposal[] {
   const { checkpoints, sampleEvery } = options;

@@ -2,10 +2,13 @@
 import { LoratoryError, toPlainError } from '../core/errors.ts';
 import { defined } from '../core/invariant.ts';
 import { heldOutImages } from '../core/validationSplit.ts';
+import type { TrainOptions } from '../core/trainOptions.ts';
 import { GpuLimitError, GpuOutOfMemoryError } from '../gpu/errors.ts';
+import { runtime } from '../gpu/runtime.ts';
 import { openDiffusionModel } from '../models/repository.ts';
 import { TrainControl } from '../session/control.ts';
 import { cheaper } from '../session/fallback.ts';
+import { leastNeed, sizeProblem } from '../session/leastNeed.ts';
 import { preflightReport, type Trial } from '../session/preflight.ts';
 import { RunKeeper, type OnEvent } from '../session/runKeeper.ts';
 import { trainLora } from '../session/training.ts';
@@ -148,20 +151,25 @@ export class TrainingRuns {
     return lock.whileTraining(() =>
       gpu.train(async () => {
         let trial: Trial | null = null;
-        let gpuProblem: string | null = null;
+        const tree = await models.openTree(request.modelId, {
+          signal: control.signal,
+          onProgress: ({ loadedBytes, totalBytes }) => onStatus('Fetching the model', loadedBytes / totalBytes),
+        });
+        const model = await openDiffusionModel(tree);
+        const { opened, device } = runtime();
+        const room = { bytes: opened.memoryBytes, largestBuffer: device.limits.maxStorageBufferBindingSize };
+        const problemOf = (of: TrainOptions): string | null => sizeProblem(leastNeed(model, of), room);
+        let gpuProblem = problemOf(request.options);
         try {
-          const tree = await models.openTree(request.modelId, {
-            signal: control.signal,
-            onProgress: ({ loadedBytes, totalBytes }) => onStatus('Fetching the model', loadedBytes / totalBytes),
-          });
-          const model = await openDiffusionModel(tree);
-          await trainLora({ ...tried, model, images: await trainingImages(tried, dataset) }, control, {
-            onStatus: (_phase, detail, progress) => onStatus(detail, progress),
-            onTrial: async (result) => {
-              trial = result;
-              return false;
-            },
-          });
+          // What sizes rule out needs no trial.
+          if (gpuProblem === null)
+            await trainLora({ ...tried, model, images: await trainingImages(tried, dataset) }, control, {
+              onStatus: (_phase, detail, progress) => onStatus(detail, progress),
+              onTrial: async (result) => {
+                trial = result;
+                return false;
+              },
+            });
         } catch (error) {
           if (!(error instanceof GpuOutOfMemoryError || error instanceof GpuLimitError)) throw error;
           gpuProblem = error.message;
@@ -169,7 +177,8 @@ export class TrainingRuns {
         }
         const heldOut = heldOutImages(images, validation).filter(Boolean).length;
         const diskFreeBytes = await availableBytes(browserStorage());
-        return preflightReport({ options: request.options, trial, gpuProblem, heldOut, diskFreeBytes });
+        const fits = (of: TrainOptions): boolean => problemOf(of) === null;
+        return preflightReport({ options: request.options, trial, gpuProblem, fits, heldOut, diskFreeBytes });
       }),
     );
   }
