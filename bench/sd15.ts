@@ -1,7 +1,7 @@
 /** Stable Diffusion 1.5 as shapes: its configuration and zeros for weights, so that no download is needed. */
 import { defined } from '../src/core/invariant.ts';
 import { ConfigReader } from '../src/models/config.ts';
-import { parseUNetConfig, type UNetConfig } from '../src/models/unet.ts';
+import { parseUNetConfig, type UNetConfig } from '../src/models/unetConfig.ts';
 import { parseVaeConfig, type VaeConfig } from '../src/models/vae.ts';
 import type { WeightReader } from '../src/nn/weights.ts';
 import { sd15Configs } from '../tools/fullsize/configs.ts';

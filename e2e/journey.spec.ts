@@ -1,5 +1,5 @@
 // Plan: what Loratory is for, from the first click to the file. The tiny model comes from a local Hub; six real image files
-// are dropped in; ten steps are trained while the chart, the strip and the story grid are on screen; the slider redraws; the
+// are dropped in; six steps are trained while the chart, the strip and the story grid are on screen; the slider redraws; the
 // exported file is parsed; a reload finds model and run again; and the command line, given the same files and seed on the same
 // software GPU, trains the same adapter.
 import { execFile } from 'node:child_process';
@@ -14,7 +14,7 @@ import { writePictures } from './support/pictures.ts';
 import { parseSafetensors, relativeDifference } from './support/safetensors.ts';
 
 const model = 'fixtures/sd15-tiny/model';
-const settings = { resolution: 64, steps: 10, seed: 42, rank: 4, alpha: 4, lr: 1e-4, batch: 2, flip: 0.5 };
+const settings = { resolution: 64, steps: 6, seed: 42, rank: 4, alpha: 4, lr: 1e-4, batch: 2, flip: 0.5 };
 const triggerWord = 'sks';
 
 let hub: RunningHub;
@@ -77,7 +77,7 @@ test('images in, a trained LoRA out', async ({ page }) => {
     await page.getByRole('textbox', { name: 'Trigger word', exact: true }).fill(triggerWord);
   });
 
-  await test.step('train ten steps and watch', async () => {
+  await test.step('train six steps and watch', async () => {
     await room(page, 'Train');
     await page.getByRole('textbox', { name: 'Name', exact: true }).fill('journey');
     await page.getByRole('textbox', { name: 'Steps', exact: true }).fill(String(settings.steps));

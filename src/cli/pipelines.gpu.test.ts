@@ -13,7 +13,7 @@ import { openDevice } from '../gpu/device.ts';
 import { readTensor, tensor } from '../gpu/ops.ts';
 import { runtime, startRuntime, stopRuntime } from '../gpu/runtime.ts';
 import { openDiffusionModel, type DiffusionModel } from '../models/repository.ts';
-import { CrossAttentionCache } from '../models/unet.ts';
+import { CrossAttentionCache } from '../models/spatialTransformer.ts';
 import { decodeLatents } from '../sampler/image.ts';
 import { ImageGenerator, type DrawnPicture } from '../session/generation.ts';
 import type { GenerationRequest } from '../session/generationRequest.ts';

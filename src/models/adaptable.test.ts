@@ -6,7 +6,7 @@ import type { KnownModule } from '../formats/lora/types.ts';
 import { clipModules, sd15Modules, unetModules } from './adaptable.ts';
 import { parseClipTextConfig } from './clip.ts';
 import { ConfigReader } from './config.ts';
-import { parseUNetConfig } from './unet.ts';
+import { parseUNetConfig } from './unetConfig.ts';
 
 function config(part: string): ConfigReader {
   return new ConfigReader(part, fixtureJson(`sd15-tiny/model/${part}/config.json`) as Record<string, unknown>);

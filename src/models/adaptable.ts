@@ -6,7 +6,7 @@ import { defined } from '../core/invariant.ts';
 import type { KnownModule } from '../formats/lora/types.ts';
 import { parseClipTextConfig, type ClipTextConfig } from './clip.ts';
 import { ConfigReader } from './config.ts';
-import { parseUNetConfig, type UNetConfig } from './unet.ts';
+import { parseUNetConfig, type UNetConfig } from './unetConfig.ts';
 
 type Layer = Required<KnownModule>;
 

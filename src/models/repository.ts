@@ -9,7 +9,8 @@ import { ClipTextEncoder, parseClipTextConfig, type ClipTextConfig } from './cli
 import { ConfigReader, ModelConfigError, UnsupportedModelError } from './config.ts';
 import { findTaesd, TinyAutoencoder } from './taesd.ts';
 import { createClipTokenizer, type ClipTokenizer } from './tokenizer.ts';
-import { parseUNetConfig, UNet2DCondition, type UNetConfig } from './unet.ts';
+import { parseUNetConfig, type UNetConfig } from './unetConfig.ts';
+import { UNet2DCondition } from './unet.ts';
 import { AutoencoderKL, parseVaeConfig, type VaeConfig, type VaeParts } from './vae.ts';
 
 /** Called as tensors reach the GPU: 0..1 of the part being loaded. */

@@ -3,7 +3,8 @@ import { joinFloats } from '../core/floats.ts';
 import { defined, invariant } from '../core/invariant.ts';
 import { readTensor, tensor, type Tensor } from '../gpu/ops.ts';
 import type { PromptEmbedding } from '../latents/embeddings.ts';
-import { CrossAttentionCache, type UNet2DCondition } from '../models/unet.ts';
+import { CrossAttentionCache } from '../models/spatialTransformer.ts';
+import type { UNet2DCondition } from '../models/unet.ts';
 import type { DrawNoise, Scheduler } from '../schedulers/types.ts';
 
 /** A prompt that changes on the way: what the UNet's call number `call`, counted from 0, is conditioned on. */

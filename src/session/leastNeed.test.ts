@@ -5,7 +5,7 @@ import { sd15Configs } from '../../tools/fullsize/configs.ts';
 import { defaultTrainOptions, type TrainOptions } from '../core/trainOptions.ts';
 import { parseClipTextConfig } from '../models/clip.ts';
 import { ConfigReader } from '../models/config.ts';
-import { parseUNetConfig } from '../models/unet.ts';
+import { parseUNetConfig } from '../models/unetConfig.ts';
 import { parseVaeConfig } from '../models/vae.ts';
 import { leastNeed, sizeProblem } from './leastNeed.ts';
 

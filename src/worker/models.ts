@@ -5,7 +5,7 @@ import type { FileTree } from '../core/files.ts';
 import type { BuiltInModel, BuiltInOptions } from '../hub/builtInModel.ts';
 import { downloadModel, type DownloadOptions } from '../hub/downloadModel.ts';
 import { ConfigReader } from '../models/config.ts';
-import { parseUNetConfig } from '../models/unet.ts';
+import { parseUNetConfig } from '../models/unetConfig.ts';
 import { parseVaeConfig } from '../models/vae.ts';
 import type { ModelStore } from '../storage/modelStore.ts';
 import type { PreviewDecoder } from './previewDecoder.ts';

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { parseClipTextConfig } from '../../src/models/clip.ts';
 import { ConfigReader } from '../../src/models/config.ts';
-import { parseUNetConfig } from '../../src/models/unet.ts';
+import { parseUNetConfig } from '../../src/models/unetConfig.ts';
 import { parseVaeConfig } from '../../src/models/vae.ts';
 import { fixtureJson, fixtureSafetensors } from '../testing.ts';
 import { sd15Configs } from './configs.ts';

@@ -1,7 +1,7 @@
 /** Name and shape of every tensor of a Stable Diffusion 1.x model, as diffusers and transformers store them, from its configuration. */
 import { defined } from '../../src/core/invariant.ts';
 import type { ClipTextConfig } from '../../src/models/clip.ts';
-import type { UNetConfig } from '../../src/models/unet.ts';
+import type { UNetConfig } from '../../src/models/unetConfig.ts';
 import type { VaeConfig } from '../../src/models/vae.ts';
 
 export type Shapes = Map<string, readonly number[]>;

@@ -8,7 +8,7 @@ import { float32ToFloat16 } from '../../src/core/float16.ts';
 import { planSafetensors } from '../../src/formats/safetensors.ts';
 import { parseClipTextConfig } from '../../src/models/clip.ts';
 import { ConfigReader } from '../../src/models/config.ts';
-import { parseUNetConfig } from '../../src/models/unet.ts';
+import { parseUNetConfig } from '../../src/models/unetConfig.ts';
 import { parseVaeConfig } from '../../src/models/vae.ts';
 import { sd15Configs } from './configs.ts';
 import { clipShapes, unetShapes, vaeShapes, type Shapes } from './shapes.ts';

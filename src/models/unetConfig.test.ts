@@ -2,7 +2,7 @@
 // adaptable layers follows from the config alone.
 import { describe, expect, test } from 'vitest';
 import { ConfigReader, ModelConfigError, UnsupportedModelError } from './config.ts';
-import { parseUNetConfig } from './unet.ts';
+import { parseUNetConfig } from './unetConfig.ts';
 
 const sd15 = {
   _class_name: 'UNet2DConditionModel',
