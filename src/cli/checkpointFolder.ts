@@ -1,6 +1,7 @@
 /**
  * Where a run of the command line stands, in a folder beside the file that it writes, so that a run that was killed can be gone on with: the
- * recipe of the run and its checkpoints, `step-000050.safetensors`. The folder goes when the run is done.
+ * recipe of the run, its checkpoints, `step-000050.safetensors`, and what it does otherwise since the GPU was short of memory. The folder goes when
+ * the run is done.
  */
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { extname, join } from 'node:path';
@@ -39,6 +40,8 @@ export class OtherRunError extends LoratoryError {
 }
 
 const recipeFile = 'recipe.json';
+/** What the run does otherwise than its recipe says, where the GPU had no room. */
+const fallbackFile = 'fallback.json';
 const stepOf = (file: string): number | null => {
   const [, step] = /^step-(\d+)\.safetensors$/.exec(file) ?? [];
   return step === undefined ? null : Number(step);
@@ -48,7 +51,13 @@ export class CheckpointFolder {
   private constructor(
     private readonly folder: string,
     private readonly options: TrainOptions['checkpoints'],
+    private changed: Partial<TrainOptions>,
   ) {}
+
+  /** The options that the run goes on with in place of its recipe's: see {@link fallBack}. */
+  get changes(): Partial<TrainOptions> {
+    return this.changed;
+  }
 
   /**
    * The folder of the run that writes `out`. `resume`: it may hold a run already, which must be the same.
@@ -57,8 +66,11 @@ export class CheckpointFolder {
    */
   static async of(out: string, recipe: Recipe, resume: boolean): Promise<CheckpointFolder> {
     const path = `${out.slice(0, out.length - extname(out).length)}.unfinished`;
-    const folder = new CheckpointFolder(path, recipe.options.checkpoints);
+    const changes = await readFile(join(path, fallbackFile), 'utf8').catch(() => '{}');
+    const folder = new CheckpointFolder(path, recipe.options.checkpoints, JSON.parse(changes) as Partial<TrainOptions>);
     const steps = await folder.steps();
+    // They were of a run that did not come to its first step.
+    if (steps.length === 0) await folder.forgetChanges();
     if (steps.length > 0) {
       if (!resume) throw new UnfinishedRunError(path, Math.max(...steps));
       const before = await readFile(join(path, recipeFile), 'utf8');
@@ -88,9 +100,20 @@ export class CheckpointFolder {
     for (const step of steps) if (!kept.has(step)) await rm(this.file(step));
   }
 
+  /** Goes on with other options, which are kept with the run for when it is taken up again. */
+  async fallBack(changes: Partial<TrainOptions>): Promise<void> {
+    this.changed = { ...this.changed, ...changes };
+    await writeSafely(join(this.folder, fallbackFile), new TextEncoder().encode(JSON.stringify(this.changed)));
+  }
+
   /** The run is done: nothing is left to go on with. */
   async remove(): Promise<void> {
     await rm(this.folder, { recursive: true, force: true });
+  }
+
+  private async forgetChanges(): Promise<void> {
+    this.changed = {};
+    await rm(join(this.folder, fallbackFile), { force: true });
   }
 
   private file(globalStep: number): string {

@@ -1,12 +1,13 @@
 // Plan: a run that is replayed from its recipe, dies twice on the way (after a checkpoint, and with a damaged one as its newest) and is
 // gone on with by --resume each time, gives the bytes and losses of the run that the recipe was written by. What was begun is neither
-// overwritten nor gone on with under other settings.
+// overwritten nor gone on with under other settings. Where the GPU has no room, it goes on in a cheaper way.
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { type Miniature, writeMiniature } from '../../tools/miniature.ts';
 import { bytesSource } from '../core/files.ts';
+import { GpuOutOfMemoryError } from '../gpu/errors.ts';
 import { encodePng } from '../formats/png.ts';
 import { openSafetensors } from '../formats/safetensors.ts';
 import { CheckpointFolder } from './checkpointFolder.ts';
@@ -133,4 +134,36 @@ test('replayed from its recipe, killed twice and gone on with: the same bytes', 
   expect(last.said).toContain('Going on after step 3.');
   expect(await result('again.safetensors')).toEqual(expected);
   expect(await readdir(work)).not.toContain('again.unfinished');
+});
+
+test('out of the GPU’s memory, it goes on with smaller batches, also when it is taken up again', async () => {
+  const recipe = join(work, 'short.json');
+  const flags = ['--steps', '4', '--save-every', '1', '--rank', '2', '--lr', '1e-3', '--batch', '2'];
+  const batches = 'batches of 1, the gradients of 2 averaged: the same steps, a little slower';
+  // Once short of memory, then killed.
+  const keep = Reflect.get(CheckpointFolder.prototype, 'keep');
+  let isShort = true;
+  vi.spyOn(CheckpointFolder.prototype, 'keep').mockImplementation(async function (this: CheckpointFolder, checkpoint) {
+    await keep.call(this, checkpoint);
+    const { globalStep } = checkpoint.position;
+    if (globalStep === 3) throw new Error('died');
+    if (globalStep !== 2 || !isShort) return;
+    isShort = false;
+    throw new GpuOutOfMemoryError('the buffer does not fit', 2 ** 30);
+  });
+  const first = await train('short.safetensors', ...flags, '--save-recipe', recipe);
+  const problem = 'The GPU ran out of memory while 1024 MiB were in use: the buffer does not fit';
+  expect(first.said).toContain(`${problem} Going on with ${batches}.`);
+  expect(first.said).toContain('Going on after step 2.');
+  expect(first.said).toContain('died');
+  // The flags are those that it was begun with.
+  const last = await train('short.safetensors', ...flags, '--resume');
+  expect(last).toMatchObject({ code: 0, said: expect.stringContaining('Going on after step 3.') });
+  const file = new Uint8Array(await readFile(join(work, 'short.safetensors')));
+  const { metadata } = await openSafetensors(bytesSource('short', file));
+  expect(metadata).toMatchObject({ ss_gradient_accumulation_steps: '2', ss_batch_size_per_device: '1' });
+  expect((await result('short.safetensors')).losses).toHaveLength(4);
+  expect(JSON.parse(await readFile(recipe, 'utf8'))).toMatchObject({
+    options: { trainBatchSize: 1, gradientAccumulationSteps: 2 },
+  });
 });

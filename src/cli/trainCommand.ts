@@ -2,12 +2,16 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { Command } from 'commander';
+import { toPlainError } from '../core/errors.ts';
+import type { TrainOptions } from '../core/trainOptions.ts';
 import { encodePng } from '../formats/png.ts';
 import { readRecipe, writeRecipe } from '../formats/recipe.ts';
 import { adapterFile } from '../export/runFile.ts';
 import { trainingFactsOf } from '../export/trainingFacts.ts';
 import { TrainControl } from '../session/control.ts';
-import { trainLora } from '../session/training.ts';
+import { cheaper, hasNoRoom } from '../session/fallback.ts';
+import { trainLora, type TrainingEvents, type TrainingResult } from '../session/training.ts';
+import type { Checkpoint } from '../trainer/checkpoint.ts';
 import { CheckpointFolder } from './checkpointFolder.ts';
 import { classImageFolder } from './classImageFolder.ts';
 import { runCommand } from './exit.ts';
@@ -64,7 +68,7 @@ async function train(flags: TrainFlags): Promise<number> {
   for (const error of refused) say(`Left out: ${error.message} ${error.remedy}`);
   const images = recipe === null ? found : recipeImages(recipe.recipe, found, flags.images);
   const { sampleEvery, sampleEveryEpochs, maskedLoss } = settings.options;
-  const options = {
+  const asked = {
     ...settings.options,
     sampleEvery: flags.samples ? sampleEvery : 0,
     sampleEveryEpochs: flags.samples ? sampleEveryEpochs : 0,
@@ -79,22 +83,32 @@ async function train(flags: TrainFlags): Promise<number> {
   if (flags.samples) await mkdir(flags.samples, { recursive: true });
   await mkdir(dirname(flags.out), { recursive: true });
   const name = basename(flags.out, extname(flags.out));
-  const facts = { name, triggerWord, background, options: { ...options, sampleEvery, sampleEveryEpochs }, images };
+  const facts = { name, triggerWord, background, options: { ...asked, sampleEvery, sampleEveryEpochs }, images };
+  let saveRecipe = async (_changes: Partial<TrainOptions>): Promise<void> => {};
   if (recipe !== null || flags.saveRecipe !== undefined) {
     const used = await recipeModel(flags.model, await modelTree(flags.model));
     for (const difference of recipe === null ? [] : recipeDifferences(recipe.recipe, used, images)) say(difference);
-    if (flags.saveRecipe !== undefined)
-      await writeFile(flags.saveRecipe, writeRecipe(recipeOf({ ...facts, model: used })));
+    const file = flags.saveRecipe;
+    if (file !== undefined)
+      saveRecipe = async (changes) =>
+        writeFile(file, writeRecipe(recipeOf({ ...facts, options: { ...facts.options, ...changes }, model: used })));
   }
   // Without the weights' hashes, which take seconds to compute.
   const ownRecipe = recipeOf({ ...facts, model: { id: flags.model, revision: '', weights: {} } });
   const folder = await CheckpointFolder.of(flags.out, ownRecipe, flags.resume === true);
-  const { checkpoint: resumeFrom, damaged } = await folder.newest();
-  for (const { error } of damaged) say(`${error.message} ${error.remedy}`);
-  if (resumeFrom) say(`Going on after step ${resumeFrom.position.globalStep}.`);
+  // Where the GPU has no room, they become cheaper.
+  let options = { ...asked, ...folder.changes };
+  await saveRecipe(folder.changes);
+  const newest = async (): Promise<Checkpoint | null> => {
+    const { checkpoint, damaged } = await folder.newest();
+    for (const { error } of damaged) say(`${error.message} ${error.remedy}`);
+    if (checkpoint) say(`Going on after step ${checkpoint.position.globalStep}.`);
+    return checkpoint;
+  };
+  let resumeFrom = await newest();
 
-  const { close, runtime } = await openNodeGpu();
-  const control = new TrainControl();
+  let gpu = await openNodeGpu();
+  let control = new TrainControl();
   const onInterrupt = (): void => {
     progress.stop();
     progress.say('Stopping after this step; press Ctrl-C again to end at once.');
@@ -105,8 +119,9 @@ async function train(flags: TrainFlags): Promise<number> {
   const losses = [...(resumeFrom?.history.losses ?? [])];
   const pending: Promise<void>[] = [];
   try {
+    const { adapterInfo, isSoftware } = gpu.runtime.opened;
     progress.say(
-      `GPU: ${runtime.opened.adapterInfo.description || runtime.opened.adapterInfo.device || 'unnamed'}${runtime.opened.isSoftware ? ' (software: slow)' : ''}`,
+      `GPU: ${adapterInfo.description || adapterInfo.device || 'unnamed'}${isSoftware ? ' (software: slow)' : ''}`,
     );
     /** As epochs want it, where they decide, once steps are done. */
     let { maxTrainSteps } = options;
@@ -132,12 +147,9 @@ async function train(flags: TrainFlags): Promise<number> {
     const { everySteps, keep } = options.checkpoints;
     const stepFile = (step: number): string =>
       join(dirname(flags.out), `${name}-step${String(step).padStart(8, '0')}.safetensors`);
-    const kept = {
-      ...(flags.classDir === undefined ? {} : { classImageStore: classImageFolder(flags.classDir) }),
-      ...(resumeFrom ? { resumeFrom } : {}),
-    };
+    const classImages = flags.classDir === undefined ? {} : { classImageStore: classImageFolder(flags.classDir) };
     let training = false;
-    const result = await trainLora({ model, images, triggerWord, options, ...kept }, control, {
+    const events: TrainingEvents = {
       onStatus: (phase, detail) => {
         if (phase === 'preparing') progress.say(detail);
       },
@@ -182,7 +194,28 @@ async function train(flags: TrainFlags): Promise<number> {
       },
       loadCheckpoint: (globalStep) => folder.load(globalStep),
       onEvent: (_kind, _globalStep, text) => progress.say(text),
-    });
+    };
+    let result: TrainingResult | null = null;
+    while (result === null) {
+      const from = resumeFrom ? { resumeFrom } : {};
+      try {
+        result = await trainLora({ model, images, triggerWord, options, ...classImages, ...from }, control, events);
+      } catch (error) {
+        const fallback = hasNoRoom(error) ? cheaper(options) : null;
+        if (!fallback || control.stopRequested) throw error;
+        progress.stop();
+        training = false;
+        say(`${toPlainError(error).message} Going on with ${fallback.words}.`);
+        await folder.fallBack(fallback.changes);
+        options = { ...options, ...fallback.changes };
+        await saveRecipe(folder.changes);
+        // On the old device all later results are tainted.
+        gpu.close();
+        gpu = await openNodeGpu();
+        resumeFrom = await newest();
+        control = new TrainControl();
+      }
+    }
     await write(result.modules, result.globalStep);
     await Promise.all(pending);
     if (flags.losses) await writeFile(flags.losses, JSON.stringify(losses));
@@ -195,6 +228,6 @@ async function train(flags: TrainFlags): Promise<number> {
   } finally {
     progress.stop();
     process.off('SIGINT', onInterrupt);
-    close();
+    gpu.close();
   }
 }

@@ -1,5 +1,11 @@
 /** What to give up, the mildest first, when a training does not fit into the GPU's memory. The result of the first is the same. */
 import type { TrainOptions } from '../core/trainOptions.ts';
+import { GpuLimitError, GpuOutOfMemoryError } from '../gpu/errors.ts';
+
+/** Whether a training failed because the GPU has no room for it, as a whole or in one buffer. */
+export function hasNoRoom(error: unknown): error is GpuOutOfMemoryError | GpuLimitError {
+  return error instanceof GpuOutOfMemoryError || error instanceof GpuLimitError;
+}
 
 export interface Cheaper {
   readonly changes: Partial<TrainOptions>;

@@ -17,9 +17,9 @@ import { runtime } from '../gpu/runtime.ts';
 import { clipModules, unetModules } from '../models/adaptable.ts';
 import { type DiffusionModel, resolutionUnit } from '../models/repository.ts';
 import type { Checkpoint } from '../trainer/checkpoint.ts';
-import { type DiffusionSettings, diffusionSettings, noiseConfigOf, type NoisyBatch } from '../trainer/batch.ts';
+import { type DiffusionSettings, diffusionSettings, noiseConfigOf } from '../trainer/batch.ts';
 import { LoraTrainer } from '../trainer/trainer.ts';
-import { validate, validationBatches } from '../trainer/validation.ts';
+import { validate, type ValidationBatch, validationBatches } from '../trainer/validation.ts';
 import type { TrainOptions } from '../core/trainOptions.ts';
 import type { ExampleLoss, RunEventKind, StripEntry, TrainRecord, ValidationPoint } from '../worker/protocol.ts';
 import type { ClassImageStore } from './classImages.ts';
@@ -252,8 +252,14 @@ function prepareValidation(
   { options, validation, embeddings }: Prepared,
   settings: DiffusionSettings,
   scalingFactor: number,
-): NoisyBatch[] | null {
+): ValidationBatch[] | null {
   if (options.validation.everySteps === 0 || validation.examples.length === 0) return null;
   const embeddingOf = (caption: string): PromptEmbedding => embeddings.get(caption);
-  return validationBatches(validation.examples, options.validation, { settings, scalingFactor, embeddingOf });
+  const batchSize = options.trainBatchSize;
+  return validationBatches(validation.examples, options.validation, {
+    settings,
+    scalingFactor,
+    batchSize,
+    embeddingOf,
+  });
 }

@@ -1,5 +1,4 @@
-// Plan: batches are the same every time, whatever else is validated; means by
-// timestep and over all.
+// Plan: batches are the same every time, whatever else is validated and however they are cut; means by timestep and over all.
 import { expect, test } from 'vitest';
 import { defaultTrainOptions } from '../core/trainOptions.ts';
 import { diffusionSettings, type TrainingExample } from './batch.ts';
@@ -26,7 +25,12 @@ const embeddingOf = (caption: string) => ({
 test('one batch an image, at timesteps of the model’s schedule, the same every time', () => {
   const options = { ...validation, timesteps: [100, 999] };
   const make = (count: number) =>
-    validationBatches([1, 2, 3].slice(0, count).map(example), options, { settings, scalingFactor: 0.5, embeddingOf });
+    validationBatches([1, 2, 3].slice(0, count).map(example), options, {
+      settings,
+      scalingFactor: 0.5,
+      batchSize: 2,
+      embeddingOf,
+    });
   const batches = make(3);
   expect(batches.map(({ timesteps }) => timesteps)).toEqual([
     [50, 499],
@@ -43,7 +47,7 @@ test('means by timestep and over all', async () => {
   const batches = validationBatches(
     [example(1), example(2)],
     { ...validation, timesteps: [0, 500] },
-    { settings, scalingFactor: 1, embeddingOf },
+    { settings, scalingFactor: 1, batchSize: 2, embeddingOf },
   );
   const losses = [
     [1, 2],
@@ -57,4 +61,27 @@ test('means by timestep and over all', async () => {
       { timestep: 250, loss: 4 },
     ],
   });
+});
+
+test('cut into batches no larger than a step’s, it is the same', async () => {
+  const examples = [example(1), example(2)];
+  const of = (batchSize: number) =>
+    validationBatches(examples, validation, { settings, scalingFactor: 1, batchSize, embeddingOf });
+  const [whole, cut] = [of(8), of(2)];
+  expect(cut.map(({ shape: [n], from }) => [n, from])).toEqual([
+    [2, 0],
+    [2, 2],
+    [1, 4],
+    [2, 0],
+    [2, 2],
+    [1, 4],
+  ]);
+  const joined = (batches: typeof cut, part: 'noisy' | 'target' | 'context') =>
+    batches.flatMap((batch) => Array.from(batch[part]));
+  for (const part of ['noisy', 'target', 'context'] as const) expect(joined(cut, part)).toEqual(joined(whole, part));
+  const lossOf = async ({ noisy, shape: [n] }: (typeof cut)[number] | Parameters<Parameters<typeof validate>[1]>[0]) =>
+    Array.from({ length: n }, (_, i) => Math.abs(noisy[i * 8]!));
+  const [first, second] = [await validate(whole, lossOf), await validate(cut, lossOf)];
+  expect(second).toEqual(first);
+  expect(first.byTimestep.map(({ timestep }) => timestep)).toEqual([50, 150, 250, 350, 450]);
 });

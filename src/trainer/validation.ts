@@ -14,54 +14,74 @@ export interface ValidationLoss {
   readonly byTimestep: readonly { readonly timestep: number; readonly loss: number }[];
 }
 
-/** The batches of a validation, one an image: the image at every timestep. */
+/** Some of an image's timesteps. */
+export interface ValidationBatch extends NoisyBatch {
+  /** Which of the validation's timesteps its first example is at. */
+  readonly from: number;
+}
+
+/** The batches of a validation: each image at every timestep, at most `batchSize` of them together, so that no more memory is needed than in a step. */
 export function validationBatches(
   examples: readonly TrainingExample[],
   { timesteps, seed }: ValidationOptions,
   {
     settings,
     scalingFactor,
+    batchSize,
     embeddingOf,
   }: {
     readonly settings: DiffusionSettings;
     readonly scalingFactor: number;
+    readonly batchSize: number;
     readonly embeddingOf: (caption: string) => PromptEmbedding;
   },
-): NoisyBatch[] {
-  const n = timesteps.length;
+): ValidationBatch[] {
   const scheduled = timesteps.map((t) => Math.floor((t * settings.alphasCumprod.length) / 1000));
-  return examples.map(({ crops, caption }, image) => {
+  return examples.flatMap(({ crops, caption }, image) => {
     const { height, width, channels, plain } = defined(crops[0]).latents;
     const embedding = embeddingOf(caption);
     const clean = plain.mean.map((value) => value * scalingFactor);
     const generator = new TorchGenerator(deriveSeed(seed, 'validation noise', image));
-    return noiseBatch(
-      {
-        shape: [n, height, width, channels],
-        clean: repeated(clean, n),
-        noise: generator.randn([n, height, width, channels]),
-        timesteps: scheduled,
-        context: repeated(embedding.values, n),
-        contextShape: [n, embedding.tokens, embedding.width],
-        ids: idsOf(scheduled.map(() => embedding)),
-      },
-      settings,
-    );
+    const noise = generator.randn([scheduled.length, height, width, channels]);
+    return batchStarts(scheduled.length, batchSize).map((from): ValidationBatch => {
+      const own = scheduled.slice(from, from + batchSize);
+      const n = own.length;
+      const batch = noiseBatch(
+        {
+          shape: [n, height, width, channels],
+          clean: repeated(clean, n),
+          noise: noise.slice(from * clean.length, (from + n) * clean.length),
+          timesteps: own,
+          context: repeated(embedding.values, n),
+          contextShape: [n, embedding.tokens, embedding.width],
+          ids: idsOf(own.map(() => embedding)),
+        },
+        settings,
+      );
+      return { ...batch, from };
+    });
   });
 }
 
 /** Runs a validation. `lossOf`: the loss of each example of a batch, e.g. LoraTrainer's `validationLoss`. */
 export async function validate(
-  batches: readonly NoisyBatch[],
+  batches: readonly ValidationBatch[],
   lossOf: (batch: NoisyBatch) => Promise<readonly number[]>,
 ): Promise<ValidationLoss> {
-  const timesteps = defined(batches[0], 'an image to validate on').timesteps;
-  const sums = timesteps.map(() => 0);
-  for (const batch of batches) (await lossOf(batch)).forEach((loss, i) => (sums[i]! += loss / batches.length));
-  return {
-    loss: sums.reduce((a, b) => a + b, 0) / sums.length,
-    byTimestep: timesteps.map((timestep, i) => ({ timestep, loss: sums[i]! })),
-  };
+  const images = batches.filter(({ from }) => from === 0).length;
+  const byTimestep: { timestep: number; loss: number }[] = [];
+  for (const batch of batches) {
+    (await lossOf(batch)).forEach((loss, i) => {
+      const entry = (byTimestep[batch.from + i] ??= { timestep: defined(batch.timesteps[i]), loss: 0 });
+      entry.loss += loss / images;
+    });
+  }
+  const sum = byTimestep.reduce((before, { loss }) => before + loss, 0);
+  return { loss: sum / byTimestep.length, byTimestep };
+}
+
+function batchStarts(length: number, batchSize: number): number[] {
+  return Array.from({ length: Math.ceil(length / batchSize) }, (_, i) => i * batchSize);
 }
 
 function repeated(values: Float32Array, n: number): Float32Array<ArrayBuffer> {
