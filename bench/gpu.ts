@@ -2,10 +2,12 @@
 import { openDevice } from '../src/gpu/device.ts';
 import { startRuntime, type Runtime } from '../src/gpu/runtime.ts';
 import { countDispatches, type DispatchCounts } from './dispatchCounts.ts';
+import { timePasses, type PassTimes } from './passTimes.ts';
 
 export interface BenchGpu {
   readonly runtime: Runtime;
   readonly dispatches: DispatchCounts;
+  readonly passTimes: PassTimes;
 }
 
 /** Opens a GPU: `navigator.gpu`'s, or {@link openNodeGpu}'s. Once a page or process, for tfjs' engine is global. */
@@ -13,7 +15,8 @@ export async function openBenchGpu(gpu: GPU | undefined, prepare?: (device: GPUD
   const opened = await openDevice(gpu);
   prepare?.(opened.device);
   const dispatches = countDispatches(opened.device);
-  return { runtime: await startRuntime(opened), dispatches };
+  const passTimes = timePasses(opened.device);
+  return { runtime: await startRuntime(opened), dispatches, passTimes };
 }
 
 /** Name and features of the GPU, for the head of a report. */

@@ -8,7 +8,7 @@ import type { BenchGpu } from './gpu.ts';
 import { gpuTime } from './gpuTime.ts';
 import { hotCases } from './kernels/hot.ts';
 import { modelSizes } from './kernels/inputs.ts';
-import { formatTable } from './table.ts';
+import { formatMarkdown, formatTable } from './table.ts';
 
 export interface HotKernel {
   readonly name: string;
@@ -95,8 +95,5 @@ export function hotTable({ kernels }: HotReport): string {
 
 /** For docs/benchmarks.md. */
 export function hotMarkdown({ kernels }: HotReport): string {
-  const line = (row: readonly string[]): string => `| ${row.join(' | ')} |`;
-  return [line(head), `| --- | --- |${' ---: |'.repeat(head.length - 2)}`, ...kernels.map((k) => line(cells(k)))].join(
-    '\n',
-  );
+  return formatMarkdown(head, kernels.map(cells), 2);
 }

@@ -12,6 +12,7 @@ import { describeGpu } from './gpu.ts';
 import { benchHot, ceilingsLine, hotMarkdown, hotTable, type HotReport } from './hot.ts';
 import { benchKernels, kernelTable } from './kernels.ts';
 import { benchLoading, type LoadingReport, loadingTable } from './loading.ts';
+import { benchModel, modelMarkdown, modelTable, type ModelReport } from './model.ts';
 import { benchMemory, memoryTable, type MemoryReport } from './memory.ts';
 import { openNodeGpu } from './nodeGpu.ts';
 import { benchStep } from './step.ts';
@@ -19,7 +20,7 @@ import { histogram, stepTable } from './stepTable.ts';
 import { benchPrecision, curveTable, type CurveReport } from './precision.ts';
 import type { StepReport } from './trainingStep.ts';
 
-type Part = 'hot' | 'kernels' | 'step' | 'memory' | 'loading' | 'precision';
+type Part = 'hot' | 'model' | 'kernels' | 'step' | 'memory' | 'loading' | 'precision';
 
 interface Flags {
   readonly json?: string;
@@ -37,6 +38,7 @@ interface Report {
   gpu?: string;
   scale?: number;
   hot?: HotReport;
+  model?: ModelReport;
   kernels?: Comparison[];
   step?: StepReport;
   memory?: MemoryReport;
@@ -44,13 +46,16 @@ interface Report {
   precision?: CurveReport;
 }
 
+/** The same for the whole model, whose cost grows with the fourth power. */
+const softwareModelScale = 0.25;
+
 /** Sizes times this on a software GPU, so that all takes about two minutes on SwiftShader, the slower one. */
 const softwareScale = 0.375;
 
 async function bench(part: Part | undefined, flags: Flags): Promise<number> {
   const wants = (name: Part): boolean => part === undefined || part === name;
   const report: Report = {};
-  if (wants('hot') || wants('kernels') || wants('step')) {
+  if (wants('hot') || wants('model') || wants('kernels') || wants('step')) {
     const gpu = await openNodeGpu();
     try {
       report.gpu = describeGpu(gpu.runtime);
@@ -66,6 +71,13 @@ async function bench(part: Part | undefined, flags: Flags): Promise<number> {
         report.hot = await benchHot(gpu, options);
         print(
           `\nHot kernels at ${scale} of SD1.5's sizes. ${ceilingsLine(report.hot.ceilings)}\n${hotTable(report.hot)}`,
+        );
+      }
+      if (wants('model')) {
+        const modelScale = flags.full ? 1 : (flags.scale ?? (gpu.runtime.opened.isSoftware ? softwareModelScale : 1));
+        report.model = await benchModel(gpu, { ...options, scale: modelScale });
+        print(
+          `\nSD1.5 at ${modelScale} of its size. ${ceilingsLine(report.model.ceilings)}\n${modelTable(report.model)}`,
         );
       }
       if (wants('kernels')) {
@@ -112,9 +124,12 @@ async function bench(part: Part | undefined, flags: Flags): Promise<number> {
 }
 
 /** What docs/benchmarks.md wants of it. */
-function markdown({ gpu = '', scale = 1, hot }: Report): string {
-  if (!hot) return '';
-  return `### Hot kernels, scale ${scale}\n\n${gpu}\n\n${ceilingsLine(hot.ceilings)}\n\n${hotMarkdown(hot)}\n`;
+function markdown({ gpu = '', scale = 1, hot, model }: Report): string {
+  const parts = [gpu];
+  if (model)
+    parts.push(`### SD1.5 as a whole, scale ${model.scale}`, ceilingsLine(model.ceilings), modelMarkdown(model));
+  if (hot) parts.push(`### Hot kernels, scale ${scale}`, ceilingsLine(hot.ceilings), hotMarkdown(hot));
+  return `${parts.join('\n\n')}\n`;
 }
 
 /** A process can open one kind of GPU only, so the null backend gets one of its own. */
@@ -146,6 +161,7 @@ await new Command('bench')
       .addArgument(
         new Argument('[part]', 'what to measure; everything but loading and precision if left out').choices([
           'hot',
+          'model',
           'kernels',
           'step',
           'memory',
@@ -154,13 +170,13 @@ await new Command('bench')
         ]),
       )
       .option('--json <file>', 'write all numbers as JSON')
-      .option('--markdown <file>', 'write the table of hot kernels as Markdown')
+      .option('--markdown <file>', 'write the tables of hot and model as Markdown')
       .option(
         '--scale <n>',
-        `hot, kernels: sizes as a share of SD1.5's at 512 px, a multiple of 1/8 (${softwareScale} on a software GPU, else 1)`,
+        `hot, model, kernels: sizes as a share of SD1.5's at 512 px, a multiple of 1/8 (${softwareScale}, model ${softwareModelScale}, on a software GPU, else 1)`,
         real,
       )
-      .option('--full', 'hot, kernels: the same as --scale 1')
+      .option('--full', 'hot, model, kernels: the same as --scale 1')
       .option('--only <text>', 'hot, kernels: only those whose name contains this')
       .option('--model <dir>', 'loading: a folder that npm run fullsize has written')
       .option('--steps <n>', 'precision: training steps', whole, 200)

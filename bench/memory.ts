@@ -14,6 +14,8 @@ import { measurePass, measureStep, type PassReport, type StepReport } from './tr
 
 export interface TrainingCase {
   readonly weights: WeightFormat;
+  /** Megabytes for activations that are kept rather than computed twice. */
+  readonly activationMemory: number;
   readonly report: StepReport;
 }
 
@@ -38,14 +40,27 @@ export async function benchMemory(): Promise<MemoryReport> {
     UNet2DCondition.load(zeroWeights(unetShapes(sd15Config)), sd15Config, undefined, weights);
   const loadVae = (encoder: boolean): Promise<AutoencoderKL> =>
     AutoencoderKL.load(zeroWeights(vaeShapes(sd15VaeConfig)), sd15VaeConfig, { encoder, decoder: !encoder });
-  const train = async (unet: UNet2DCondition, weights: WeightFormat, batchSize: number): Promise<TrainingCase> => {
+  const train = async (
+    unet: UNet2DCondition,
+    weights: WeightFormat,
+    batchSize: number,
+    activationMemory = 0,
+  ): Promise<TrainingCase> => {
     trimMemory();
-    return { weights, report: await measureStep(gpu, unet, { latentSide, rank: 4, tokens: 77, batchSize, passes }) };
+    // What is kept is decided after the first step.
+    const passesHere = activationMemory > 0 ? 2 : passes;
+    const sizes = { latentSide, rank: 4, tokens: 77, batchSize, activationMemory, passes: passesHere };
+    return { weights, activationMemory, report: await measureStep(gpu, unet, sizes) };
   };
 
   const encode = await measureEncoding(gpu, await loadVae(true));
   const unet = await loadUNet('f16');
-  const training = [await train(unet, 'f16', 1), await train(unet, 'f16', 2)];
+  const training = [
+    await train(unet, 'f16', 1),
+    await train(unet, 'f16', 2),
+    await train(unet, 'f16', 1, 500),
+    await train(unet, 'f16', 1, 1000),
+  ];
   trimMemory();
   const decoder = await loadVae(false);
   const latents = new Float32Array(latentSide * latentSide * sd15VaeConfig.latentChannels);
@@ -89,13 +104,20 @@ export function memoryRows({ training, decode, encode }: MemoryReport): MemoryRo
     return { name, pass, mostBytes: mostInference, mostDispatches: null };
   };
   return [
-    ...training.map(({ weights, report: { batchSize, step } }): MemoryRow => {
-      const name = `training step, batch ${batchSize}, weights ${weights}`;
-      return { name, pass: step, mostBytes: mostTraining[weights][batchSize - 1]!, mostDispatches: 1900 };
+    ...training.map(({ weights, activationMemory, report: { batchSize, step } }): MemoryRow => {
+      const keeping = activationMemory > 0 ? `, ${activationMemory} MB for keeping` : '';
+      return {
+        name: `training step, batch ${batchSize}, weights ${weights}${keeping}`,
+        pass: step,
+        mostBytes: mostTraining[weights][batchSize - 1]! + 0.5e6 * activationMemory,
+        mostDispatches: activationMemory >= 1000 ? 1350 : 1900,
+      };
     }),
-    ...training.map(({ weights, report: { batchSize, forward } }) =>
-      inference(`UNet, batch ${batchSize}, weights ${weights}`, forward),
-    ),
+    ...training
+      .filter(({ activationMemory }) => activationMemory === 0)
+      .map(({ weights, report: { batchSize, forward } }) =>
+        inference(`UNet, batch ${batchSize}, weights ${weights}`, forward),
+      ),
     inference('decoding a picture, UNet loaded, weights f16', decode),
     inference('encoding a picture', encode),
   ];
@@ -104,7 +126,7 @@ export function memoryRows({ training, decode, encode }: MemoryReport): MemoryRo
 /** GPU bytes and dispatches of everything, weights included. */
 export function memoryTable(report: MemoryReport): string {
   return formatTable(
-    ['SD1.5 at 512 px', 'GPU bytes, peak', 'at most', 'in use, peak', 'dispatches', 'at most'],
+    ['SD1.5 at 512 px', 'GPU bytes, peak', 'at most', 'in use, peak', 'dispatches', 'at most', 'TFLOP'],
     memoryRows(report).map(({ name, pass, mostBytes, mostDispatches }) => [
       name,
       megabytes(pass.peakBytes),
@@ -112,6 +134,7 @@ export function memoryTable(report: MemoryReport): string {
       megabytes(pass.peakLiveBytes),
       String(pass.dispatches),
       mostDispatches === null ? '' : String(mostDispatches),
+      (pass.flop / 1e12).toFixed(2),
     ]),
   );
 }

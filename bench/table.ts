@@ -14,3 +14,10 @@ export function formatTable(head: readonly string[], rows: readonly (readonly st
 export function megabytes(bytes: number): string {
   return `${(bytes / 1e6).toFixed(1)} MB`;
 }
+
+/** The same for docs/benchmarks.md; `words`: how many columns at the left hold words. */
+export function formatMarkdown(head: readonly string[], rows: readonly (readonly string[])[], words = 1): string {
+  const line = (row: readonly string[]): string => `| ${row.join(' | ')} |`;
+  const rule = head.map((_, i) => (i < words ? '---' : '---:'));
+  return [head, rule, ...rows].map(line).join('\n');
+}

@@ -12,10 +12,13 @@ import { defaultTrainOptions } from '../src/core/trainOptions.ts';
 import { noiseBatch, type NoisyBatch } from '../src/trainer/batch.ts';
 import { LoraTrainer } from '../src/trainer/trainer.ts';
 import type { BenchGpu } from './gpu.ts';
+import type { GpuTimeline } from './passTimes.ts';
 
 export interface PassReport {
   /** Dispatches of all kernels, tfjs' included. */
   readonly dispatches: number;
+  /** Floating-point operations of matrix products, convolutions and attention. */
+  readonly flop: number;
   readonly submits: number;
   /** Bind groups made by the last pass, ours and tfjs'. */
   readonly bindGroups: number;
@@ -32,6 +35,8 @@ export interface PassReport {
   /** Highest bytes of buffers that tensors were using at one time; what the pool keeps free is not in it. */
   readonly peakLiveBytes: number;
   readonly byKernel: readonly [name: string, count: number][];
+  /** By the GPU's own clock, of one pass; null where it has none, or where only counts were wanted. */
+  readonly gpu: GpuTimeline | null;
 }
 
 export interface StepReport {
@@ -49,6 +54,8 @@ export interface StepSizes {
   readonly rank: number;
   readonly tokens: number;
   readonly batchSize: number;
+  /** Megabytes for activations that are kept rather than computed twice; from the second step on. */
+  readonly activationMemory?: number;
   /** Passes of each kind, where only counts matter; with 1, bind groups are counted while nothing is cached. As many as good times need, if not given. */
   readonly passes?: number;
 }
@@ -66,14 +73,17 @@ const longEnoughMs = 8000;
 export async function measureStep(
   gpu: BenchGpu,
   unet: UNet2DCondition,
-  { latentSide, rank, tokens, batchSize, passes }: StepSizes,
+  { latentSide, rank, tokens, batchSize, activationMemory = 0, passes }: StepSizes,
 ): Promise<StepReport> {
   await finishGpuWork();
   const weightBytes = memory().numBytes;
   const { inChannels, crossAttentionDim } = unet.config;
   const layers = layersToTrain({ unet: unet.adaptableLayers }, defaultTrainOptions);
   const adapter = TrainableAdapter.create(layers, { rank, alpha: rank, seed: 0 });
-  const trainer = new LoraTrainer({ unet }, adapter.parameterGroups(), defaultTrainOptions);
+  const trainer = new LoraTrainer({ unet }, adapter.parameterGroups(), {
+    ...defaultTrainOptions,
+    activationMemory,
+  });
   const shape = [batchSize, latentSide, latentSide, inChannels] as const;
   const context: NoisyBatch['contextShape'] = [batchSize, tokens, crossAttentionDim];
   const values = (dims: readonly number[]): Float32Array<ArrayBuffer> =>
@@ -121,14 +131,14 @@ export async function measureStep(
 
 /** `pass` must record all its work before its first await. */
 export async function measurePass(
-  { runtime, dispatches }: BenchGpu,
+  { runtime, dispatches, passTimes }: BenchGpu,
   pass: () => Promise<void>,
   passes?: number,
 ): Promise<PassReport> {
   const { counters } = runtime;
   const times: { js: number; wall: number }[] = [];
   const peak = watchPool();
-  let counted: Omit<PassReport, 'jsMs' | 'wallMs' | 'bindGroups'> | null = null;
+  let counted: Omit<PassReport, 'jsMs' | 'wallMs' | 'bindGroups' | 'gpu'> | null = null;
   try {
     const begun = performance.now();
     const goOn = (done: number): boolean =>
@@ -139,7 +149,7 @@ export async function measurePass(
       resetPeak(counters);
       dispatches.reset();
       peak.reset();
-      const submits = counters.submits;
+      const { submits, flop } = counters;
       const started = performance.now();
       const pending = pass();
       const js = performance.now() - started;
@@ -148,6 +158,7 @@ export async function measurePass(
       if (i === (passes === 1 ? 0 : 1)) {
         counted = {
           dispatches: dispatches.total,
+          flop: counters.flop - flop,
           submits: counters.submits - submits,
           heldBytes: counters.liveBytes,
           peakBytes: counters.peakBytes,
@@ -160,9 +171,11 @@ export async function measurePass(
   } finally {
     peak.stop();
   }
+  const { bindGroups } = dispatches;
   return {
     ...counted!,
-    bindGroups: dispatches.bindGroups,
+    bindGroups,
+    gpu: passes === undefined ? await passTimes.measure(pass) : null,
     jsMs: Math.min(...times.map(({ js }) => js)),
     wallMs: Math.min(...times.map(({ wall }) => wall)),
   };

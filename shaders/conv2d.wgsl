@@ -2,15 +2,15 @@
 // Frozen weights [kernel, kernel, in, out], both channel counts padded to multiples of 4 with zeros.
 // Forward:  y[pixel, out] = bias + time[image, out] + residual + sum over (tap, in) of x[pixel * stride - padding + tap, in] * w.
 // Backward: dx[pixel, in] = sum over (tap, out) of dy[(pixel + padding - tap) / stride, out] * w, where that divides. Pixels of
-// one parity (stride x stride of them: grid z) use the same taps, so no tap is multiplied in vain.
+// one parity (stride x stride of them: grid z, with the splits) use the same taps, so no tap is multiplied in vain.
 // `source` is what is read, x or dy; the other image is the output. Output channels here must be a multiple of 4.
 struct Params {
   images: u32, height: u32, width: u32, channels: u32,
   source_height: u32, source_width: u32, source_channels: u32,
   kernel: u32, stride: u32, top: u32, left: u32,
-  has_bias: u32, has_time: u32, has_residual: u32,
+  has_bias: u32, has_time: u32, has_residual: u32, splits: u32,
 };
-@group(0) @binding(0) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(0) var<storage, read_write> y: array<vec4f>; // [splits, images, ...]: see kernels/splitDepth.ts
 @group(0) @binding(1) var<storage, read> source: array<vec4f>;
 @group(0) @binding(2) var<storage, read> source_scalars: array<f32>; // instead of `source` where not ALIGNED: the channels are no multiple of 4
 @group(0) @binding(3) var<storage, read> w: array<weight_word>;
@@ -24,6 +24,7 @@ struct Params {
 struct Parity { first: vec2u, step: u32, size: vec2u, first_tap: vec2u, tap_step: u32, taps: vec2u, origin: vec2i };
 var<private> parity: Parity;
 var<private> tile_origin: vec2u; // row, column / 4
+var<private> tile_split: u32;
 
 fn parity_of(index: u32) -> Parity {
   let padding = vec2u(params.top, params.left);
@@ -78,16 +79,17 @@ fn tile_output(row: u32, quad: u32, sum: vec4f) {
   if (params.has_bias != 0u) { value += bias[n4]; }
   if (params.has_time != 0u) { value += time[image * width4 + n4]; }
   if (params.has_residual != 0u) { value += residual[at]; }
-  y[at] = value;
+  y[tile_split * params.images * params.height * params.width * width4 + at] = value;
 }
 
 @compute @workgroup_size(8, 8)
 fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) local: vec3u, @builtin(local_invocation_index) index: u32) {
-  let chosen = parity_of(tile.z); // `parity` again, but known to be the same for the whole workgroup
+  let chosen = parity_of(tile.z / params.splits); // `parity` again, but known to be the same for the whole workgroup
   parity = chosen;
   // Other parities may have more rows than this one.
   if (tile.y * TILE >= params.images * chosen.size.x * chosen.size.y) { return; }
   tile_origin = vec2u(tile.y * TILE, tile.x * TILE / 4u);
+  tile_split = tile.z % params.splits;
   let width4 = params.channels / 4u;
   let depth4 = (params.source_channels + 3u) / 4u;
   let quads = chosen.taps.x * chosen.taps.y * depth4;
@@ -99,7 +101,10 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) local:
   let p1 = source_pixel(m + 1u);
   let p2 = source_pixel(m + 2u);
   let p3 = source_pixel(m + 3u);
-  for (var first = 0u; first < quads; first += TILE_DEPTH / 4u) {
+  let steps = (quads + TILE_DEPTH / 4u - 1u) / (TILE_DEPTH / 4u);
+  let share = (steps + params.splits - 1u) / params.splits * (TILE_DEPTH / 4u);
+  let end = min((tile.z % params.splits + 1u) * share, quads);
+  for (var first = tile.z % params.splits * share; first < end; first += TILE_DEPTH / 4u) {
     let k4 = min(first + k_quad, quads - 1u); // beyond the last, nothing is multiplied
     let tap_index = k4 / depth4;
     let c4 = k4 % depth4;

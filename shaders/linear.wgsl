@@ -1,8 +1,8 @@
 // y[rows, out_features] = x W^T + bias + residual + (t B^T by column group), frozen W [out_features, in_features]; needs tile.wgsl.
 // t = scale * x A^T comes from lora_down; group g = out_features / groups columns that use ranks g * rank ... of t.
 // Without a branch, rank = 0. These are no compile-time constants: one pipeline is compiled for all linear layers of a model.
-struct Params { rows: u32, out_features: u32, in_features: u32, groups: u32, rank: u32, has_bias: u32, has_residual: u32 };
-@group(0) @binding(0) var<storage, read_write> y: array<vec4f>;
+struct Params { rows: u32, out_features: u32, in_features: u32, groups: u32, rank: u32, has_bias: u32, has_residual: u32, splits: u32 };
+@group(0) @binding(0) var<storage, read_write> y: array<vec4f>; // [splits, rows, out_features]: see kernels/splitDepth.ts
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read> w: array<weight_word>;
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;
@@ -12,6 +12,7 @@ struct Params { rows: u32, out_features: u32, in_features: u32, groups: u32, ran
 @group(0) @binding(7) var<uniform> params: Params;
 
 var<private> tile_origin: vec2u; // row, column / 4
+var<private> tile_split: u32;
 
 // What lies beyond the last row, column, feature or rank repeats the last: it is never multiplied, or its sum never written.
 fn x_quad(row: u32, k4: u32) -> vec4f {
@@ -46,12 +47,13 @@ fn tile_output(row: u32, quad: u32, sum: vec4f) {
   var value = sum;
   if (params.has_bias != 0u) { value += bias[n4]; }
   if (params.has_residual != 0u) { value += residual[m * width4 + n4]; }
-  y[m * width4 + n4] = value;
+  y[(tile_split * params.rows + m) * width4 + n4] = value;
 }
 
 @compute @workgroup_size(8, 8)
 fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) local: vec3u, @builtin(local_invocation_index) index: u32) {
   tile_origin = vec2u(tile.y * TILE, tile.x * TILE / 4u);
+  tile_split = tile.z;
   // Each invocation loads four values of k of four rows and of four columns.
   let depth4 = index & 3u;
   let quad = index >> 2u;
@@ -69,7 +71,9 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) local:
     first_group = tile.x * TILE / width;
     lora_steps = (last / width - first_group + 1u) * steps_per_group;
   }
-  for (var step = 0u; step < steps + lora_steps; step++) {
+  let share = (steps + lora_steps + params.splits - 1u) / params.splits;
+  let end = min((tile.z + 1u) * share, steps + lora_steps);
+  for (var step = tile.z * share; step < end; step++) {
     var depth: u32;
     if (step < steps) {
       let k4 = step * TILE_DEPTH / 4u + depth4;

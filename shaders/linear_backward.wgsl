@@ -1,7 +1,7 @@
 // dx[rows, in_features] = dy W + dt A: the gradient of linear.wgsl towards x; needs tile.wgsl.
 // Frozen W [out_features, in_features]; dt [rows, ranks] = the gradient of x A^T, from lora_down; A [ranks, in_features].
-struct Params { rows: u32, out_features: u32, in_features: u32, ranks: u32 };
-@group(0) @binding(0) var<storage, read_write> dx: array<vec4f>;
+struct Params { rows: u32, out_features: u32, in_features: u32, ranks: u32, splits: u32 };
+@group(0) @binding(0) var<storage, read_write> dx: array<vec4f>; // [splits, rows, in_features]
 @group(0) @binding(1) var<storage, read> dy: array<vec4f>;
 @group(0) @binding(2) var<storage, read> w: array<weight_word>;
 @group(0) @binding(3) var<storage, read> dt: array<f32>;
@@ -9,6 +9,7 @@ struct Params { rows: u32, out_features: u32, in_features: u32, ranks: u32 };
 @group(0) @binding(5) var<uniform> params: Params;
 
 var<private> tile_origin: vec2u; // row, column / 4
+var<private> tile_split: u32;
 
 // What lies beyond the last row, column, feature or rank repeats the last: it is never multiplied, or its sum never written.
 fn dy_quad(row: u32, k4: u32) -> vec4f {
@@ -26,12 +27,13 @@ fn tile_output(row: u32, quad: u32, sum: vec4f) {
   let m = tile_origin.x + row;
   let n4 = tile_origin.y + quad;
   let width4 = params.in_features / 4u;
-  if (m < params.rows && n4 < width4) { dx[m * width4 + n4] = sum; }
+  if (m < params.rows && n4 < width4) { dx[(tile_split * params.rows + m) * width4 + n4] = sum; }
 }
 
 @compute @workgroup_size(8, 8)
 fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) local: vec3u, @builtin(local_invocation_index) index: u32) {
   tile_origin = vec2u(tile.y * TILE, tile.x * TILE / 4u);
+  tile_split = tile.z;
   let width4 = params.in_features / 4u;
   // Each invocation loads four values of k of four rows, and four columns of four values of k.
   let depth4 = index & 3u;
@@ -41,7 +43,9 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) local:
   let steps = (params.out_features + TILE_DEPTH - 1u) / TILE_DEPTH;
   // The LoRA branch is the same product once more, with the ranks as its depth; none without a branch, where ranks = 0.
   let lora_steps = (params.ranks + TILE_DEPTH - 1u) / TILE_DEPTH;
-  for (var step = 0u; step < steps + lora_steps; step++) {
+  let share = (steps + lora_steps + params.splits - 1u) / params.splits;
+  let end = min((tile.z + 1u) * share, steps + lora_steps);
+  for (var step = tile.z * share; step < end; step++) {
     var depth: u32;
     if (step < steps) {
       let k0 = step * TILE_DEPTH;

@@ -2,6 +2,7 @@
 import { describeGpu, openBenchGpu } from '../gpu.ts';
 import { benchHot, ceilingsLine, hotTable, type HotReport } from '../hot.ts';
 import type { Comparison } from '../compare.ts';
+import { benchModel, modelTable, type ModelReport } from '../model.ts';
 import { benchKernels, kernelTable } from '../kernels.ts';
 
 /** What run.mjs waits for and writes as JSON. */
@@ -10,6 +11,7 @@ export interface BrowserReport {
   readonly userAgent: string;
   readonly scale: number;
   hot?: HotReport;
+  model?: ModelReport;
   kernels?: Comparison[];
 }
 
@@ -28,13 +30,18 @@ async function bench(query: URLSearchParams): Promise<void> {
   const gpu = await openBenchGpu(navigator.gpu);
   const software = gpu.runtime.opened.isSoftware;
   const scale = Number(query.get('scale') ?? (software ? 0.375 : 1));
-  const parts = (query.get('parts') ?? 'hot,kernels').split(',');
+  const parts = (query.get('parts') ?? 'hot,model,kernels').split(',');
   const report: BrowserReport = { gpu: describeGpu(gpu.runtime), userAgent: navigator.userAgent, scale };
   const options = { scale, only: query.get('only') ?? '', onCase: (name: string) => show('state', name) };
   let text = report.gpu;
   if (parts.includes('hot')) {
     report.hot = await benchHot(gpu, options);
     text += `\n\n${ceilingsLine(report.hot.ceilings)}\n${hotTable(report.hot)}`;
+    show('report', text);
+  }
+  if (parts.includes('model')) {
+    report.model = await benchModel(gpu, { ...options, scale: Number(query.get('scale') ?? (software ? 0.125 : 1)) });
+    text += `\n\n${ceilingsLine(report.model.ceilings)}\n${modelTable(report.model)}`;
     show('report', text);
   }
   if (parts.includes('kernels')) {

@@ -1,5 +1,5 @@
 /**
- * `npm run bench:browser -- [--parts hot,kernels] [--scale N] [--only TEXT] [--json FILE] [--headed] [--software]`: builds the bench's
+ * `npm run bench:browser -- [--parts hot,model,kernels] [--scale N] [--only TEXT] [--json FILE] [--headed] [--software]`: builds the bench's
  * page, opens it in Chromium (CHROMIUM names another), and prints what it shows. `--software` asks for SwiftShader.
  */
 import { writeFile } from 'node:fs/promises';
@@ -10,7 +10,7 @@ import { build, preview } from 'vite';
 
 const { values: flags } = parseArgs({
   options: {
-    parts: { type: 'string', default: 'hot,kernels' },
+    parts: { type: 'string', default: 'hot,model,kernels' },
     scale: { type: 'string' },
     only: { type: 'string' },
     json: { type: 'string' },

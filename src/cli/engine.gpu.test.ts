@@ -171,7 +171,7 @@ describe('training', () => {
     }
   });
 
-  test('stopping after the first step keeps it; pausing waits', async () => {
+  test('stopping keeps what was learnt; pausing waits; each after the step that is with the GPU already', async () => {
     const control = new TrainControl();
     const phases: string[] = [];
     const checkpoints: number[] = [];
@@ -184,15 +184,15 @@ describe('training', () => {
         },
         onStep: ({ globalStep }) => {
           if (globalStep === 1) control.pause();
-          if (globalStep === 2) control.requestStop();
+          if (globalStep === 3) control.requestStop();
         },
         onCheckpoint: async ({ checkpoint }) => void checkpoints.push(checkpoint.position.globalStep),
       },
       control,
     );
-    expect(result).toMatchObject({ globalStep: 2, stopped: true });
+    expect(result).toMatchObject({ globalStep: 4, stopped: true });
     expect(phases).toContain('paused');
-    expect(checkpoints).toEqual([0, 1, 2]);
+    expect(checkpoints).toEqual([0, 2, 4]);
   });
 
   test('what cannot be trained is refused before anything is loaded', async () => {

@@ -111,7 +111,7 @@ async function train(flags: TrainFlags): Promise<number> {
   let control = new TrainControl();
   const onInterrupt = (): void => {
     progress.stop();
-    progress.say('Stopping after this step; press Ctrl-C again to end at once.');
+    progress.say('Stopping after the steps in progress; press Ctrl-C again to end at once.');
     if (control.stopRequested) process.exit(130);
     control.requestStop();
   };

@@ -92,7 +92,14 @@ const groups: Readonly<Record<string, readonly FlagLine[]>> = {
     ['save-every', 'checkpoints.everySteps', 'steps between files that are kept; 0: only the last'],
     ['save-keep', 'checkpoints.keep', 'how many are kept; 0: all'],
   ],
-  'Memory:': [['weights', 'weightsPrecision', 'how the frozen weights are kept']],
+  'Memory:': [
+    ['weights', 'weightsPrecision', 'how the frozen weights are kept'],
+    [
+      'activation-memory',
+      'activationMemory',
+      'MB of GPU memory that may be spent on computing less twice; same result',
+    ],
+  ],
 };
 
 const targets = ['attention', 'feed-forward', 'projections', 'convolutions'] as const;

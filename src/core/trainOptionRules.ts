@@ -152,6 +152,7 @@ export const trainOptionRules: Readonly<Record<TrainOptionPath, OptionRule>> = {
   'checkpoints.everySteps': whole('Checkpoint every', 0, million),
   'checkpoints.keep': whole('Checkpoints kept', 0, 10_000),
   weightsPrecision: choice('Weights', 'f16', 'int8'),
+  activationMemory: whole('Memory for speed', 0, million),
 };
 
 /** The value at a path, of options or of any record like them; undefined where the way is missing. */

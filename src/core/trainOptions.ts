@@ -228,6 +228,8 @@ export interface TrainOptions {
   // ---- memory
   /** How the frozen weights are kept: int8 has block-wise scales. */
   readonly weightsPrecision: 'f16' | 'int8';
+  /** Megabytes for activations inside segments that are kept rather than computed twice, which changes no bit of the result; 0: none. */
+  readonly activationMemory: number;
 }
 
 /** What suits each optimizer where nobody says otherwise; the first four go into {@link OptimizerOptions}. */
@@ -311,4 +313,5 @@ export const defaultTrainOptions: TrainOptions = {
   sampleNegativePrompt: '',
   checkpoints: { everySteps: 0, keep: 3 },
   weightsPrecision: 'f16',
+  activationMemory: 1000,
 };

@@ -13,10 +13,12 @@ export interface Vjp {
   readonly outputs: Tensor[];
   /** Computes the gradients of `xs` for given gradients of the outputs; null where an x does not reach any output. */
   backward(dys: readonly (Tensor | null)[]): (Tensor | null)[];
+  /** Frees what the tape holds, instead of `backward`. */
+  discard(): void;
 }
 
 /**
- * Runs `f` under a tape. Call `backward` exactly once; it consumes the tape. `dys` stay the caller's; the returned
+ * Runs `f` under a tape. Call `backward` or `discard` exactly once; it consumes the tape. `dys` stay the caller's; the returned
  * gradients and `outputs` are the caller's to dispose.
  */
 export function vjp(f: () => Tensor[], xs: readonly Tensor[]): Vjp {
@@ -42,7 +44,12 @@ export function vjp(f: () => Tensor[], xs: readonly Tensor[]): Vjp {
       return gradient;
     });
   };
-  return { outputs, backward };
+  const discard = (): void => {
+    invariant(!used, 'A tape can be walked only once');
+    used = true;
+    for (const node of path) disposeAll(node.saved);
+  };
+  return { outputs, backward, discard };
 }
 
 function walkNode(

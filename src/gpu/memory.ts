@@ -9,6 +9,8 @@ export interface GpuCounters {
   /** Since the device was opened. */
   dispatches: number;
   submits: number;
+  /** Floating-point operations of matrix products, convolutions and attention, by their sizes: a multiply-add counts two. */
+  flop: number;
   /** Bytes that went from here to the GPU, through mapped buffers and the queue's writes. */
   uploadedBytes: number;
 }
@@ -21,6 +23,7 @@ export function countDevice(device: GPUDevice): GpuCounters {
     liveBuffers: 0,
     dispatches: 0,
     submits: 0,
+    flop: 0,
     uploadedBytes: 0,
   };
   const createBuffer = device.createBuffer.bind(device);

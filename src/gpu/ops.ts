@@ -22,6 +22,7 @@ import { packWeights, type WeightFormat } from './weightFormat.ts';
 export type { WeightFormat } from './weightFormat.ts';
 export type { Tensor } from './runtime.ts';
 export {
+  bytesInUse,
   clearValues,
   copyValues,
   finishGpuWork,

@@ -250,6 +250,11 @@ export async function timeOnGpu(record: () => void): Promise<number | null> {
   }
 }
 
+/** Bytes of the GPU buffers that tensors occupy; tensors that share one count once. */
+export function bytesInUse(): number {
+  return state().pool.numBytesUsed;
+}
+
 /** Gives all unused GPU memory back to the system. Call between phases (encode, train, decode). Returns the bytes. */
 export function trimMemory(): number {
   flush();
@@ -287,6 +292,8 @@ export interface Dispatch {
   /** The members of the uniform struct that is bound last, in order, 4 bytes each. */
   readonly uniforms?: readonly (number | FloatUniform)[];
   readonly workgroups: readonly [x: number, y?: number, z?: number];
+  /** Floating-point operations, where they are what takes the time: counted only. */
+  readonly flop?: number;
 }
 
 const bindGroupCacheLimit = 4096;
@@ -344,6 +351,7 @@ export function dispatch(spec: Dispatch): void {
   pass.setBindGroup(0, bindGroup);
   pass.dispatchWorkgroups(x, y, z);
   s.counters.dispatches++;
+  s.counters.flop += spec.flop ?? 0;
   if (++internals.dispatchCountInPass >= dispatchesPerSubmit) flush();
 }
 

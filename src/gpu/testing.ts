@@ -10,12 +10,16 @@ import { float32ToFloat16 } from '../core/float16.ts';
 import { frozenTensor } from './ops.ts';
 import type { WeightFormat } from './weightFormat.ts';
 
-/** Starts a runtime before a file's tests and ends it after them. */
-export function useTestRuntime(): void {
+/**
+ * Starts a runtime before a file's tests and ends it after them. `asGpu`: which takes the software GPU for a real one, so that the paths
+ * are tested that are chosen there alone.
+ */
+export function useTestRuntime({ asGpu = false }: { readonly asGpu?: boolean } = {}): void {
   beforeAll(async () => {
     removeBackend('cpu');
     registerBackend('cpu', () => new MathBackendCPU(), 1);
-    await startRuntime(await openDevice(navigator.gpu));
+    const opened = await openDevice(navigator.gpu);
+    await startRuntime(asGpu ? { ...opened, isSoftware: false } : opened);
   });
   afterAll(() => {
     stopRuntime();

@@ -1,8 +1,10 @@
-// Plan: checkpointed segments against the same network differentiated at once, with a value that is read twice; nothing leaks.
+// Plan: checkpointed segments against the same network differentiated at once, with a value that is read twice; segments whose tape is kept
+// give the same bits, cost nothing twice, and are told from those that do; nothing leaks.
 import { grads, memory, mul, sum, tensor as tfTensor, type Tensor } from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
 import { add, readTensor, tensor } from '../gpu/ops.ts';
 import { expectClose, noise, useTestRuntime } from '../gpu/testing.ts';
+import type { SegmentCosts } from './segmentPlan.ts';
 import { checkpointedGradients, runSegments, type Segment } from './segments.ts';
 
 useTestRuntime();
@@ -39,6 +41,21 @@ test('checkpointed segments: the gradients of the network differentiated at once
   const inputs = new Map([['in', input]]);
   const result = checkpointedGradients(segments, inputs, [a, b], { loss: 'loss', one, gradientsOf: ['in', 'h0'] });
   expect(memory().numTensors).toBe(before + 5);
+
+  const costs: SegmentCosts = new Map();
+  const keptResult = checkpointedGradients(segments, inputs, [a, b], {
+    loss: 'loss',
+    one,
+    gradientsOf: ['in', 'h0'],
+    kept: new Set(['first']),
+    costs,
+  });
+  expect(memory().numTensors).toBe(before + 10);
+  expect([...costs.keys()]).toEqual(['second']);
+  for (const [i, gradient] of result.parameters.entries()) {
+    expect(await readTensor(keptResult.parameters[i]!)).toEqual(await readTensor(gradient!));
+  }
+  expect(await readTensor(keptResult.values.get('in')!)).toEqual(await readTensor(result.values.get('in')!));
   const [dIn, dA, dB] = grads(whole)([input, a, b]);
   expectClose(await readTensor(result.parameters[0]!), await readTensor(dA!), 1e-6, 'a');
   expectClose(await readTensor(result.parameters[1]!), await readTensor(dB!), 1e-6, 'b');

@@ -3,11 +3,14 @@
  *
  * Inference runs the list and frees each value after its last use. Training runs it once, keeping only the values between
  * segments, then walks it backwards: each segment is recomputed under a tape, differentiated and freed before the one before
- * it is touched (Chen et al. 2016, "Training deep nets with sublinear memory cost").
+ * it is touched (Chen et al. 2016, "Training deep nets with sublinear memory cost"). Segments for whose tape there is memory
+ * (segmentPlan.ts) keep it from the first run and are not recomputed; the gradients are the same to the last bit.
  */
 import { defined, invariant } from '../core/invariant.ts';
-import { vjp } from '../gpu/gradients.ts';
-import { add, tidy, type Tensor } from '../gpu/ops.ts';
+import { vjp, type Vjp } from '../gpu/gradients.ts';
+import { add, bytesInUse, tidy, type Tensor } from '../gpu/ops.ts';
+import { runtime } from '../gpu/runtime.ts';
+import type { SegmentCosts } from './segmentPlan.ts';
 
 export interface Segment {
   readonly name: string;
@@ -66,17 +69,36 @@ export function checkpointedGradients(
     loss,
     one,
     gradientsOf = [],
-  }: { readonly loss: string; readonly one: Tensor; readonly gradientsOf?: readonly string[] },
+    kept = new Set(),
+    costs,
+  }: {
+    readonly loss: string;
+    readonly one: Tensor;
+    readonly gradientsOf?: readonly string[];
+    /** Names of segments whose tape is kept from the first run, instead of running them again. */
+    readonly kept?: ReadonlySet<string>;
+    /** Is told what each segment that runs again costs. */
+    readonly costs?: SegmentCosts;
+  },
 ): SegmentGradients {
   const last = defined(segments.at(-1), 'last segment');
   invariant(last.writes.includes(loss), `The last segment must write ${loss}`);
   const values = new Map<string, Tensor>();
+  const needed = valuesThatNeedGradients(segments, gradientsOf);
+  const differentiatedOf = ({ reads }: Segment): string[] => reads.filter((name) => needed.has(name));
+  const record = (segment: Segment): Vjp => {
+    const reads = readsOf(segment, inputs, values);
+    const xs = differentiatedOf(segment).map((name) => reads[segment.reads.indexOf(name)]!);
+    return vjp(() => segment.run(reads), [...xs, ...segment.parameters()]);
+  };
+  const tapes = new Map<string, Vjp>();
   for (const segment of segments.slice(0, -1)) {
-    const outputs = runOne(segment, inputs, values);
+    const tape = kept.has(segment.name) ? record(segment) : null;
+    if (tape) tapes.set(segment.name, tape);
+    const outputs = tape?.outputs ?? runOne(segment, inputs, values);
     segment.writes.forEach((name, j) => values.set(name, outputs[j]!));
   }
 
-  const needed = valuesThatNeedGradients(segments, gradientsOf);
   const valueGradients = new Map<string, Tensor>();
   const parameterGradients = new Map<number, Tensor>();
   const finalOutputs = new Map<string, Tensor>();
@@ -89,21 +111,27 @@ export function checkpointedGradients(
     }
     const own = segment.parameters();
     const isLast = segment === last;
-    const reads = segment.reads.map((name) => defined(values.get(name) ?? inputs.get(name), `value ${name}`));
-    const differentiated = segment.reads.filter((name) => needed.has(name));
+    const differentiated = differentiatedOf(segment);
+    const keptTape = tapes.get(segment.name);
     if (
       !isLast &&
       (own.length + differentiated.length === 0 || !segment.writes.some((name) => valueGradients.has(name)))
     ) {
+      keptTape?.discard();
       continue;
     }
-    const xs = [...differentiated.map((name) => reads[segment.reads.indexOf(name)]!), ...own];
-    const tape = vjp(() => segment.run(reads), xs);
+    const before = { bytes: bytesInUse(), flop: runtime().counters.flop };
+    const tape = keptTape ?? record(segment);
+    if (!keptTape && !isLast) {
+      // The outputs are kept in any case.
+      const bytes = bytesInUse() - before.bytes - tape.outputs.reduce((sum, { size }) => sum + size * 4, 0);
+      costs?.set(segment.name, { bytes: Math.max(0, bytes), flop: runtime().counters.flop - before.flop });
+    }
     const dys = segment.writes.map((name) => (isLast && name === loss ? one : (valueGradients.get(name) ?? null)));
     const gradients = tape.backward(dys);
     segment.writes.forEach((name, j) => {
       if (isLast) finalOutputs.set(name, tape.outputs[j]!);
-      else tape.outputs[j]!.dispose();
+      else if (!keptTape) tape.outputs[j]!.dispose();
       if (gradientsOf.includes(name)) return;
       valueGradients.get(name)?.dispose();
       valueGradients.delete(name);
@@ -120,8 +148,12 @@ export function checkpointedGradients(
 }
 
 function runOne(segment: Segment, inputs: Values, values: Values): Tensor[] {
-  const reads = segment.reads.map((name) => defined(values.get(name) ?? inputs.get(name), `value ${name}`));
+  const reads = readsOf(segment, inputs, values);
   return tidy(() => segment.run(reads));
+}
+
+function readsOf({ reads }: Segment, inputs: Values, values: Values): Tensor[] {
+  return reads.map((name) => defined(values.get(name) ?? inputs.get(name), `value ${name}`));
 }
 
 /** A value needs a gradient if it is asked for or if something trainable lies upstream of it. */

@@ -50,6 +50,11 @@ export class TrainControl {
     return this.stop;
   }
 
+  /** Whether anything waits for the end of the steps in progress. */
+  get isWaiting(): boolean {
+    return this.stop || this.pausing || this.sampleRequested || this.checkpointRequested || this.interludes.length > 0;
+  }
+
   pause(): void {
     this.pausing = true;
   }
@@ -59,7 +64,7 @@ export class TrainControl {
     this.wake?.();
   }
 
-  /** Ends the run after the step in progress and keeps what was learnt. */
+  /** Ends the run after the steps in progress, of which there are at most two, and keeps what was learnt. */
   requestStop(): void {
     this.stop = true;
     this.wake?.();

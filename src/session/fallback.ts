@@ -1,4 +1,4 @@
-/** What to give up, the mildest first, when a training does not fit into the GPU's memory. The result of the first is the same. */
+/** What to give up, the mildest first, when a training does not fit into the GPU's memory. The result of the first ones is the same. */
 import type { TrainOptions } from '../core/trainOptions.ts';
 import { GpuLimitError, GpuOutOfMemoryError } from '../gpu/errors.ts';
 
@@ -16,6 +16,8 @@ export interface Cheaper {
 /** The next cheaper way to train that keeps the result (nearly) the same; null if there is none left. */
 export function cheaper(options: TrainOptions): Cheaper | null {
   const { trainBatchSize: batch, gradientAccumulationSteps: accumulation } = options;
+  if (options.activationMemory > 0)
+    return { changes: { activationMemory: 0 }, words: 'no memory spent on speed: the same result, a little slower' };
   if (batch > 1) {
     const trainBatchSize = batch % 2 === 0 ? batch / 2 : 1;
     const gradientAccumulationSteps = accumulation * (batch / trainBatchSize);

@@ -71,6 +71,18 @@ test('where the GPU has no room: smaller batches, smaller pictures, a smaller ad
   expect(report).toMatchObject({ gpuPeakBytes: null, problem: 'The GPU ran out of memory.' });
   expect(report.proposals).toEqual([
     {
+      label: 'Train with no memory spent on speed: the same result, a little slower',
+      changes: { activationMemory: 0 },
+    },
+    { label: 'Train at 384 px', changes: { resolution: 384 } },
+    { label: 'Train a LoRA of rank 4', changes: { rank: 4, alpha: 4 } },
+  ]);
+  const without = { ...options, activationMemory: 0 };
+  expect(
+    preflightReport({ options: without, trial: null, gpuProblem: 'The GPU ran out of memory.', diskFreeBytes: 1e9 })
+      .proposals,
+  ).toEqual([
+    {
       label: 'Train with batches of 1, the gradients of 2 averaged: the same steps, a little slower',
       changes: { trainBatchSize: 1, gradientAccumulationSteps: 2 },
     },

@@ -30,7 +30,7 @@ import { drawSamples, sampleTexts, type SampleReport } from './samples.ts';
 import { StripPainter } from './strips.ts';
 import { TrainingLoop } from './trainingLoop.ts';
 import { trainingWarnings } from './trainingWarnings.ts';
-import { trainStep } from './trainingStep.ts';
+import { recordStep } from './trainingStep.ts';
 
 /** The training set has no usable image. */
 export class EmptyDatasetError extends LoratoryError {
@@ -214,7 +214,7 @@ async function train(request: TrainingRequest, control: TrainControl, events: Tr
         imageIds,
         live: { unet, adapter, modules },
         counters: runtime().counters,
-        step: (globalStep, learningRateFactor) => trainStep(stepParts, globalStep, learningRateFactor),
+        step: (globalStep, learningRateFactor) => recordStep(stepParts, globalStep, learningRateFactor),
         readState: () => trainer.readState(),
         restoreState: (state) => trainer.restoreState(state),
         sample: (onProgress) =>

@@ -59,12 +59,11 @@ function arithmetic(own: TrainOptions, overflows: (step: number, factor: number)
         values[i]! -= isFinite ? rate * momentum[i]! : NaN;
       }
       const loss = isFinite ? Math.fround(Math.abs(values[0]!)) : NaN;
+      const examples = [{ image: globalStep % 3, timestep: globalStep, loss }];
+      // Known only after the next step may have been recorded.
+      const read = new Promise((resolve) => setTimeout(resolve, 0));
       return {
-        loss,
-        learningRate: rate,
-        applied: isFinite,
-        examples: [{ image: globalStep % 3, timestep: globalStep, loss }],
-        strip: async () => [],
+        result: read.then(() => ({ loss, learningRate: rate, applied: isFinite, examples, strip: async () => [] })),
       };
     },
     readState: async () =>
@@ -323,9 +322,30 @@ describe('between steps', () => {
         },
       },
     });
-    expect(result).toMatchObject({ globalStep: 7, stopped: true });
+    // Each time one step more was with the GPU already, but not where the grid has a checkpoint.
+    expect(result).toMatchObject({ globalStep: 8, stopped: true });
     expect(drawn).toEqual([5]);
-    expect((await runs.checkpoints(keeper.run.id)).map(({ globalStep }) => globalStep)).toEqual([0, 5, 7]);
+    expect((await runs.checkpoints(keeper.run.id)).map(({ globalStep }) => globalStep)).toEqual([6, 8]);
+  });
+
+  test('the next step is recorded before the loss of this one is read, but for where the state is looked at', async () => {
+    const log: string[] = [];
+    const own = { ...options, maxTrainSteps: 10, checkpoints: { everySteps: 4, keep: 1 }, samplePrompts: [] };
+    const { parts } = arithmetic({ ...own, validation: { ...own.validation, everySteps: 6 } });
+    const step: typeof parts.step = (globalStep, factor) => {
+      log.push(`record ${globalStep + 1}`);
+      return parts.step(globalStep, factor);
+    };
+    await new TrainingLoop({ ...parts, step }, new TrainControl(), {
+      onStep: ({ globalStep }) => void log.push(`loss ${globalStep}`),
+      onCheckpoint: async ({ checkpoint }) => void log.push(`checkpoint ${checkpoint.position.globalStep}`),
+      onValidation: async ({ globalStep }) => void log.push(`validation ${globalStep}`),
+    }).run(null);
+    expect(log.join(', ')).toBe(
+      'validation 0, checkpoint 0, record 1, record 2, loss 1, record 3, loss 2, record 4, loss 3, loss 4, checkpoint 4, ' +
+        'record 5, record 6, loss 5, loss 6, validation 6, record 7, record 8, loss 7, loss 8, checkpoint 8, ' +
+        'record 9, record 10, loss 9, loss 10, validation 10, checkpoint 10',
+    );
   });
 
   test('one wish a step; one that is taken back is not done; those left over are turned away', async () => {

@@ -2,6 +2,9 @@
  * A training from its first or its next step to its last, with all that happens between two steps: pauses, wishes from outside,
  * samples, checkpoints, and the return to a good state when numbers overflow.
  *
+ * While the GPU computes a step, the next one is recorded already, unless something is due between them: so a step's loss is read
+ * one step late, and whatever looks at the model's state waits until no step is in progress.
+ *
  * What a step learns depends on the options, the step's number and the state before it, so a run that goes on from a checkpoint ends
  * in the same bytes as one that was never stopped. A step's samples are drawn before its checkpoint is written: whoever goes on from
  * there misses none.
@@ -17,7 +20,7 @@ import type { LiveModel, TrainControl } from './control.ts';
 import type { Trial } from './preflight.ts';
 import type { SampleReport } from './samples.ts';
 import type { TrainingEvents, TrainingResult } from './training.ts';
-import type { TrainedStep } from './trainingStep.ts';
+import type { RecordedStep } from './trainingStep.ts';
 import { TrainRecorder } from './trainRecord.ts';
 
 /** The numbers overflowed again and again, however small the steps were made. */
@@ -46,8 +49,8 @@ export interface LoopParts {
   readonly imageIds: readonly string[];
   readonly live: LiveModel;
   readonly counters: Pick<GpuCounters, 'liveBytes' | 'peakBytes'>;
-  /** Trains the step after `globalStep` steps, at `learningRateFactor` times the learning rate of that step. */
-  step(globalStep: number, learningRateFactor: number): Promise<TrainedStep>;
+  /** Records the step after `globalStep` steps, at `learningRateFactor` times the learning rate of that step. */
+  step(globalStep: number, learningRateFactor: number): Promise<RecordedStep>;
   /** Everything that a step changes. */
   readState(): Promise<Checkpoint['state']>;
   restoreState(state: Checkpoint['state']): void;
@@ -70,6 +73,8 @@ export class TrainingLoop {
   private writtenAt = performance.now();
   private msPerStep = 0;
   private stepsHere = 0;
+  /** The step after the one in progress, if it is with the GPU already. */
+  private ahead: RecordedStep | null = null;
 
   constructor(
     private readonly parts: LoopParts,
@@ -80,31 +85,41 @@ export class TrainingLoop {
   }
 
   async run(resumeFrom: Checkpoint | null): Promise<TrainingResult> {
+    try {
+      return await this.train(resumeFrom);
+    } finally {
+      // However it ends, nothing of it goes on on the GPU.
+      await this.dropAhead();
+    }
+  }
+
+  private async train(resumeFrom: Checkpoint | null): Promise<TrainingResult> {
     const { control, events } = this;
     const { options, live } = this.parts;
-    const { maxTrainSteps, sampleEvery, sampleEveryEpochs, samplePrompts, validation } = options;
-    const wantsSamples = sampleEvery + sampleEveryEpochs > 0 && samplePrompts.length > 0;
+    const { maxTrainSteps } = options;
     if (resumeFrom) {
       this.restore(resumeFrom);
     } else {
       if (events.onTrial && !(await events.onTrial(await this.trial())))
         return { modules: await live.modules(), globalStep: 0, stopped: true };
-      if (wantsSamples) await this.sample();
+      if (this.wantsSamples) await this.sample();
       await this.validate();
       await this.writeCheckpoint();
     }
     while (this.globalStep < maxTrainSteps) {
-      await this.betweenSteps();
-      if (control.stopRequested) break;
       control.signal.throwIfAborted();
+      if (!this.ahead) {
+        await this.betweenSteps();
+        if (control.stopRequested) break;
+        control.signal.throwIfAborted();
+      }
       if (!(await this.step())) {
         await this.rollBack();
         continue;
       }
-      const { globalStep } = this;
-      const due = wantsSamples && (this.samplesAreDue() || globalStep === maxTrainSteps);
-      if (due || control.takeSampleRequest()) await this.sample();
-      if (globalStep % validation.everySteps === 0 || globalStep === maxTrainSteps) await this.validate();
+      if (this.ahead) continue;
+      if (this.samplesAreDue(this.globalStep) || control.takeSampleRequest()) await this.sample();
+      if (this.validationIsDue(this.globalStep)) await this.validate();
       if (this.checkpointIsDue() && !(await this.writeCheckpoint())) await this.rollBack();
     }
     if (this.writtenStep !== this.globalStep && !(await this.writeCheckpoint())) await this.rollBack();
@@ -124,7 +139,9 @@ export class TrainingLoop {
     for (const step of [0, 1]) {
       events.onStatus?.('preparing', `Trying step ${step + 1} of 2`, step / 2);
       started = performance.now();
-      await parts.step(step, 1);
+      await (
+        await parts.step(step, 1)
+      ).result;
     }
     const msPerStep = performance.now() - started;
     parts.restoreState(before);
@@ -153,7 +170,11 @@ export class TrainingLoop {
     const { events, parts } = this;
     const { maxTrainSteps } = parts.options;
     const started = performance.now();
-    const step = await parts.step(this.globalStep, this.learningRateFactor);
+    const current = this.ahead ?? (await this.record(this.globalStep));
+    // Where recording the next one fails, this one is what is waited for.
+    this.ahead = current;
+    this.ahead = this.mayRunAhead() ? await this.record(this.globalStep + 1) : null;
+    const step = await current.result;
     if (!step.applied) return false;
     this.globalStep++;
     this.stepsHere++;
@@ -180,18 +201,57 @@ export class TrainingLoop {
     return true;
   }
 
+  private async record(globalStep: number): Promise<RecordedStep> {
+    const recorded = await this.parts.step(globalStep, this.learningRateFactor);
+    // Its error is thrown to whoever awaits it, which may be nobody if the step before fails.
+    recorded.result.catch(() => {});
+    return recorded;
+  }
+
+  /** Whether the step after the one in progress may begin before that one's end: if nothing is to happen between them. */
+  private mayRunAhead(): boolean {
+    const next = this.globalStep + 1;
+    const { maxTrainSteps, checkpoints } = this.parts.options;
+    return !(
+      next >= maxTrainSteps ||
+      this.control.isWaiting ||
+      this.samplesAreDue(next) ||
+      this.validationIsDue(next) ||
+      next % checkpointGrid(checkpoints) === 0 ||
+      performance.now() - this.writtenAt > checkpointEveryMs
+    );
+  }
+
+  /** Waits for a step that is in progress for nothing, as the one before it failed. */
+  private async dropAhead(): Promise<void> {
+    const { ahead } = this;
+    this.ahead = null;
+    await ahead?.result.catch(() => {});
+  }
+
   private async sample(): Promise<void> {
     const { events, globalStep } = this;
     const images = await this.parts.sample((detail, progress) => events.onStatus?.('sampling', detail, progress));
     await events.onSample?.({ globalStep, images });
   }
 
-  /** Every so many steps, and with the step that ends every so manieth epoch. */
-  private samplesAreDue(): boolean {
-    const { globalStep, parts } = this;
-    const { sampleEvery, sampleEveryEpochs } = parts.options;
+  private get wantsSamples(): boolean {
+    const { sampleEvery, sampleEveryEpochs, samplePrompts } = this.parts.options;
+    return sampleEvery + sampleEveryEpochs > 0 && samplePrompts.length > 0;
+  }
+
+  /** After every so many steps, after the step that ends every so manieth epoch, and after the last. */
+  private samplesAreDue(globalStep: number): boolean {
+    const { parts } = this;
+    const { sampleEvery, sampleEveryEpochs, maxTrainSteps } = parts.options;
     const rounds = (steps: number): number => Math.floor(parts.epochsAfter(steps) / sampleEveryEpochs);
-    return globalStep % sampleEvery === 0 || (sampleEveryEpochs > 0 && rounds(globalStep) > rounds(globalStep - 1));
+    const endsRound = sampleEveryEpochs > 0 && rounds(globalStep) > rounds(globalStep - 1);
+    return this.wantsSamples && (globalStep === maxTrainSteps || globalStep % sampleEvery === 0 || endsRound);
+  }
+
+  private validationIsDue(globalStep: number): boolean {
+    const { validation, maxTrainSteps } = this.parts.options;
+    return globalStep % validation.everySteps === 0 || globalStep === maxTrainSteps;
   }
 
   private async validate(): Promise<void> {
@@ -261,6 +321,7 @@ export class TrainingLoop {
   private async rollBack(): Promise<void> {
     const { events, rollbacks, learningRateFactor } = this;
     const { checkpoints, learningRate } = this.parts.options;
+    await this.dropAhead();
     const failedStep = this.globalStep + 1;
     const target = lastOnGrid(this.globalStep, checkpoints);
     const stored = (await events.loadCheckpoint?.(target)) ?? this.lastGood;

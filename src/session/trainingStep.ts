@@ -32,12 +32,17 @@ export interface TrainedStep {
   readonly strip: () => Promise<StripEntry[]>;
 }
 
-/** Trains the step after `globalStep` steps, at `learningRateFactor` times the learning rate of that step. */
-export async function trainStep(
+/** A step whose commands are all with the GPU. */
+export interface RecordedStep {
+  readonly result: Promise<TrainedStep>;
+}
+
+/** Records the step after `globalStep` steps, at `learningRateFactor` times the learning rate of that step. */
+export async function recordStep(
   { model, trainer, prepared, captionsReady, settings, strips }: StepParts,
   globalStep: number,
   learningRateFactor: number,
-): Promise<TrainedStep> {
+): Promise<RecordedStep> {
   const { options, plan, examples, imageIds, embeddings } = prepared;
   const { scalingFactor } = model.vaeConfig;
   const embeddingOf = (caption: string): PromptEmbedding => embeddings.get(caption);
@@ -49,11 +54,11 @@ export async function trainStep(
     planned.push({ entries, batch });
   }
   const learningRate = learningRateAt(options, globalStep) * learningRateFactor;
-  const { loss, applied, exampleLosses, predictions } = await trainer.step(
+  const { result } = await trainer.record(
     planned.map(({ batch }) => batch),
     learningRate,
   );
-  return {
+  const trained = result.then(({ loss, applied, exampleLosses, predictions }): TrainedStep => ({
     loss,
     learningRate,
     applied,
@@ -64,5 +69,6 @@ export async function trainStep(
       const { entries, batch } = defined(planned[0]);
       return strips.paint(entries, imageIds, batch, predictClean(batch, defined(predictions[0]), settings));
     },
-  };
+  }));
+  return { result: trained };
 }

@@ -1,6 +1,6 @@
 /**
  * The optimizers by name: each changes the pages of {@link FlatParameters} in place. A step is recorded before it is known whether
- * it will be applied (the GPU decides, see gradientNorm.ts), so it counts once `commit` is called.
+ * it will be applied (the GPU decides, see gradientNorm.ts): it counts at once, so that the next one can be recorded, and `revoke` takes it back.
  */
 import type { OptimizerOptions } from '../core/trainOptions.ts';
 import {
@@ -30,10 +30,16 @@ interface Method {
   readonly skipsRateZero?: boolean;
 }
 
+export interface RecordedUpdate {
+  /** Counts it, before it is known whether it was applied. */
+  count(): void;
+  /** Says that it was not. */
+  revoke(): void;
+}
+
 export class Optimizer {
-  /** Steps that were applied. */
+  /** Steps that were applied, so far as is known. */
   steps = 0;
-  private counts = false;
 
   private constructor(private readonly method: Method) {}
 
@@ -47,14 +53,17 @@ export class Optimizer {
   }
 
   /** Records one update of the parameters. */
-  step(learningRate: number, report: StepReport): void {
-    this.counts = learningRate > 0 || this.method.skipsRateZero !== true;
+  step(learningRate: number, report: StepReport): RecordedUpdate {
+    const counted = Number(learningRate > 0 || this.method.skipsRateZero !== true);
     this.method.record(learningRate, this.steps + 1, report);
-  }
-
-  /** Says that the step recorded last was applied. */
-  commit(): void {
-    if (this.counts) this.steps++;
+    return {
+      count: () => {
+        this.steps += counted;
+      },
+      revoke: () => {
+        this.steps -= counted;
+      },
+    };
   }
 
   dispose(): void {

@@ -16,6 +16,7 @@ import {
 } from '../gpu/ops.ts';
 import type { ClipTextEncoder } from '../models/clip.ts';
 import type { UNet2DCondition } from '../models/unet.ts';
+import { planKept, type SegmentCosts } from '../nn/segmentPlan.ts';
 import { checkpointedGradients, runSegments, type Segment } from '../nn/segments.ts';
 import type { NoisyBatch } from './batch.ts';
 import { FlatParameters } from './flatParameters.ts';
@@ -24,7 +25,7 @@ import { bytesOf, restoreBytes, type StateBuffer, type TrainerState } from './tr
 
 export type TrainerOptions = Pick<
   TrainOptions,
-  'optimizer' | 'maxGradNorm' | 'emaDecay' | 'loss' | 'maskedLoss' | 'clipSkip' | 'dropout'
+  'optimizer' | 'maxGradNorm' | 'emaDecay' | 'loss' | 'maskedLoss' | 'clipSkip' | 'dropout' | 'activationMemory'
 >;
 
 export interface StepResult {
@@ -57,6 +58,8 @@ export class LoraTrainer {
   private readonly flat: FlatParameters;
   private readonly optimizer: Optimizer;
   private readonly average: readonly Tensor[];
+  /** Segments that are not run twice, for each shape of batches: known after the first of that shape. */
+  private readonly kept = new Map<string, ReadonlySet<string>>();
 
   constructor(
     private readonly model: TrainedModel,
@@ -87,6 +90,17 @@ export class LoraTrainer {
 
   /** One optimizer step on `batches`, whose gradients are averaged. */
   async step(batches: readonly NoisyBatch[], learningRate: number): Promise<StepResult> {
+    return (await this.record(batches, learningRate)).result;
+  }
+
+  /**
+   * The same, but resolves as soon as all commands are recorded, so that the next step can be recorded while the GPU computes. A step that follows
+   * one that is not applied is computed from a wrong count of steps: whoever runs ahead restores a state then.
+   */
+  async record(
+    batches: readonly NoisyBatch[],
+    learningRate: number,
+  ): Promise<{ readonly result: Promise<StepResult> }> {
     const sizes = batches.map(({ shape: [n] }) => n);
     const report = tensor(new Float32Array(2 + sum(sizes)), [2 + sum(sizes)]);
     const answers: Tensor[] = [];
@@ -99,9 +113,18 @@ export class LoraTrainer {
         batch.weights.map((weight) => weight / (sizes[i]! * batches.length)),
         [sizes[i]!],
       );
+      const shape = batch.shape.join();
+      const kept = this.kept.get(shape);
+      const costs: SegmentCosts = new Map();
       const { parameters, outputs } = this.withDropout(batch, () =>
-        checkpointedGradients(this.segments, inputs, this.parameters, { loss: 'loss', one: share }),
+        checkpointedGradients(this.segments, inputs, this.parameters, {
+          loss: 'loss',
+          one: share,
+          costs,
+          ...(kept ? { kept } : {}),
+        }),
       );
+      if (!kept) this.kept.set(shape, planKept(costs, this.options.activationMemory * 1e6));
       this.flat.gather(parameters, i > 0);
       copyValues(defined(outputs.get('loss')), report, { to: at, count: sizes[i]! });
       at += sizes[i]!;
@@ -113,15 +136,20 @@ export class LoraTrainer {
       report,
       this.options.maxGradNorm,
     );
-    this.optimizer.step(learningRate, report);
+    const update = this.optimizer.step(learningRate, report);
     this.average.forEach((average, i) => averageWeights(average, this.flat.pages[i]!.values, report, this.decay()));
     this.flat.push();
 
-    const [values, ...predictions] = await Promise.all([report, ...answers].map((t) => readTensor(t)));
-    for (const t of [report, ...answers]) t.dispose();
-    const [factor = 0, norm = 0, ...losses] = defined(values);
-    if (factor !== 0) this.optimizer.commit();
-    return { applied: factor !== 0, ...lossesOf(batches, losses), predictions, gradientNorm: norm };
+    update.count();
+
+    const finish = async (): Promise<StepResult> => {
+      const [values, ...predictions] = await Promise.all([report, ...answers].map((t) => readTensor(t)));
+      for (const t of [report, ...answers]) t.dispose();
+      const [factor = 0, norm = 0, ...losses] = defined(values);
+      if (factor === 0) update.revoke();
+      return { applied: factor !== 0, ...lossesOf(batches, losses), predictions, gradientNorm: norm };
+    };
+    return { result: finish() };
   }
 
   /** The loss of each example of a batch, before any weighting; nothing is changed. */

@@ -121,6 +121,8 @@ function requestFor(changes: Partial<TrainOptions>): TrainRequest {
       learningRate: 1e-3,
       trainBatchSize: 8,
       maxTrainSteps: 3,
+      // It would be given up before all else.
+      activationMemory: 0,
       ...changes,
     },
   };

@@ -79,7 +79,7 @@ async function writeWeights(path: string, shapes: Shapes, onTensor: () => void):
  * The values that a tensor's weights are drawn from. Norms are 1 and biases 0. Matrices keep the size of what goes through them;
  * what ends a residual branch is small, so that 25 blocks in a row do not grow beyond what halves hold.
  */
-function drawable(name: string, shape: readonly number[]): Uint16Array {
+export function drawable(name: string, shape: readonly number[]): Uint16Array {
   if (shape.length === 1)
     return float32ToFloat16(Float32Array.of(/norm\d?\.weight$|norm_out\.weight$/.test(name) ? 1 : 0));
   const isTable = name.includes('embeddings.');

@@ -55,6 +55,7 @@ const forward = defineKernel<{ q: TensorInfo; kv: TensorInfo }, Attrs>({
         inputs: [q, kv],
         uniforms: rowUniforms(layout),
         workgroups: flatGrid(samples * heads * lq, threadsPerWorkgroup),
+        flop: products(layout, 2),
       });
       return [o, lse];
     }
@@ -66,6 +67,7 @@ const forward = defineKernel<{ q: TensorInfo; kv: TensorInfo }, Attrs>({
       inputs: [q, kv],
       uniforms,
       workgroups: [Math.ceil(lq / (4 * rows)), heads, samples],
+      flop: products(layout, 2),
     });
     return [o, lse];
   },
@@ -132,6 +134,7 @@ const backward = defineKernel<
           inputs: [q, kv, dy, lse, delta],
           uniforms: rowUniforms(layout),
           workgroups: flatGrid(samples * heads * (part === 'query' ? lq : lk), threadsPerWorkgroup),
+          flop: products(layout, part === 'query' ? 3 : 4),
         });
       }
       return [gradient];
@@ -148,6 +151,7 @@ const backward = defineKernel<
         shader: unroll(queryShader, constants),
         label: 'attention_backward_query',
         workgroups: [Math.ceil(lq / (4 * rows)), heads, samples],
+        flop: products(layout, 3),
       });
     }
     if (wanted !== 'query') {
@@ -156,6 +160,7 @@ const backward = defineKernel<
         shader: unroll(keyValueShader, constants),
         label: 'attention_backward_key_value',
         workgroups: [Math.ceil(lk / (4 * rows)), heads, samples],
+        flop: products(layout, 4),
       });
     }
     return [gradient];
@@ -241,6 +246,11 @@ function layoutOf(q: TensorInfo, kv: TensorInfo, { heads, causal }: Attrs): Atte
   invariant(depth <= mostDepth, `attention: the head size must be at most ${mostDepth}`, { ...facts, headSize: depth });
   const kOffset = packed ? channels : 0;
   return { samples, lq, lk, heads, depth, qStride, kvStride, kOffset, vOffset: kOffset + channels, causal };
+}
+
+/** Floating-point operations of so many products of scores' size with a head's columns. */
+function products({ samples, heads, lq, lk, depth }: AttentionLayout, count: number): number {
+  return 2 * count * samples * heads * lq * lk * depth;
 }
 
 function requireGradient(o: Tensor, { heads }: Attrs): void {

@@ -21,6 +21,7 @@ import { forEachTap, type Geometry, type Padding } from './convGeometry.ts';
 import { convLoraDown, convLoraGradientA, convLoraInputGradient, convLoraUp } from './convLoraBranch.ts';
 import { loraDownGradient, loraGradientB, type LoraBranch, type LoraSizes } from './loraBranch.ts';
 import { cpuWeights } from './packed.ts';
+import { depthSplits, splitProduct, type Epilogue } from './splitDepth.ts';
 import { sumRows } from './sumRows.ts';
 
 export interface ConvWeights {
@@ -91,40 +92,49 @@ const run = defineKernel<Inputs, Attributes>({
   ) => {
     const [from, to] = backward ? [output, input] : [input, output];
     const [images, height, width, channels] = to;
-    const y = emptyTensor(to);
     const aligned = from[3] % 4 === 0;
-    const inputs = [aligned ? source : null, aligned ? null : source, weight, bias, time, residual];
-    const flags = [bias, time, residual].map((tensor) => Number(tensor !== null));
-    const uniforms = [...to, ...from.slice(1), kernelSize, stride, padding[0], padding[1], ...flags];
+    const sources = [aligned ? source : null, aligned ? null : source] as const;
+    const sizes = [...to, ...from.slice(1), kernelSize, stride, padding[0], padding[1]];
+    const flags = (epilogue: readonly (TensorInfo | null)[]): number[] => epilogue.map((t) => Number(t !== null));
     const constants = { BACKWARD: backward };
+    // Forward and backward alike: each output pixel meets every tap once, but for the padding.
+    const flop = 2 * output.reduce((a, b) => a * b, 1) * input[3] * kernelSize ** 2;
     if (channels <= narrowChannels || channels % 4 !== 0) {
-      const workgroups = [Math.ceil((images * height * width) / 64), Math.ceil(channels / 4)] as const;
+      const y = emptyTensor(to);
       dispatch({
         shader: narrowShader,
         label: 'conv2d_narrow',
         constants,
         weights: format,
         outputs: [y],
-        inputs,
-        uniforms,
-        workgroups,
+        inputs: [...sources, weight, bias, time, residual],
+        uniforms: [...sizes, ...flags([bias, time, residual])],
+        workgroups: [Math.ceil((images * height * width) / 64), Math.ceil(channels / 4)],
+        flop,
       });
-    } else {
-      const parities = backward ? stride : 1;
-      const rows = images * Math.ceil(height / parities) * Math.ceil(width / parities);
-      const workgroups = [Math.ceil(channels / 64), Math.ceil(rows / 64), parities * parities] as const;
+      return [y];
+    }
+    const parities = backward ? stride : 1;
+    const rows = images * Math.ceil(height / parities) * Math.ceil(width / parities);
+    const count = parities * parities;
+    const depth = Math.ceil(kernelSize / parities) ** 2 * from[3];
+    const splits = depthSplits({ rows, columns: channels, depth, count });
+    const multiply = (
+      target: TensorInfo,
+      { bias: ownBias, time: ownTime, residual: ownResidual }: Required<Epilogue>,
+    ): void =>
       dispatch({
         shader: tile + shader,
         label: 'conv2d',
         constants: { ...constants, ALIGNED: aligned },
         weights: format,
-        outputs: [y],
-        inputs,
-        uniforms,
-        workgroups,
+        outputs: [target],
+        inputs: [...sources, weight, ownBias, ownTime, ownResidual],
+        uniforms: [...sizes, ...flags([ownBias, ownTime, ownResidual]), splits],
+        workgroups: [Math.ceil(channels / 64), Math.ceil(rows / 64), count * splits],
+        flop,
       });
-    }
-    return [y];
+    return [splitProduct(to, splits, { bias, time, residual }, multiply)];
   },
   cpu: ({ source, weight, bias, time, residual }, geometry) => {
     const { format, input, output, backward } = geometry;

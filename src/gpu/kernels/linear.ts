@@ -12,13 +12,13 @@ import {
   defineKernel,
   differentiable,
   dispatch,
-  emptyTensor,
   type Tensor,
   type TensorInfo,
 } from '../runtime.ts';
 import { weightWords, type WeightFormat } from '../weightFormat.ts';
 import { loraDown, loraDownGradient, loraGradients, type LoraBranch, type LoraSizes } from './loraBranch.ts';
 import { cpuWeights } from './packed.ts';
+import { depthSplits, splitProduct, type Epilogue } from './splitDepth.ts';
 
 export interface LinearWeights {
   /** Words of `format`, logically [outFeatures, inFeatures], row-major: torch's layout. */
@@ -48,17 +48,28 @@ const runForward = defineKernel<ForwardInputs, Attributes>({
     { x, weight, bias = null, residual = null, t = null, b = null },
     { rows, inFeatures, outFeatures, groups, rank, format },
   ) => {
-    const y = emptyTensor([...x.shape.slice(0, -1), outFeatures]);
-    dispatch({
-      shader: tile + forwardShader,
-      label: 'linear',
-      weights: format,
-      outputs: [y],
-      inputs: [x, weight, bias, residual, t, b],
-      uniforms: [rows, outFeatures, inFeatures, groups, rank, Number(bias !== null), Number(residual !== null)],
-      workgroups: [Math.ceil(outFeatures / 64), Math.ceil(rows / 64)],
-    });
-    return [y];
+    const splits = depthSplits({ rows, columns: outFeatures, depth: inFeatures });
+    const multiply = (output: TensorInfo, { bias: ownBias, residual: ownResidual }: Required<Epilogue>): void =>
+      dispatch({
+        shader: tile + forwardShader,
+        label: 'linear',
+        weights: format,
+        outputs: [output],
+        inputs: [x, weight, ownBias, ownResidual, t, b],
+        uniforms: [
+          rows,
+          outFeatures,
+          inFeatures,
+          groups,
+          rank,
+          Number(ownBias !== null),
+          Number(ownResidual !== null),
+          splits,
+        ],
+        workgroups: [Math.ceil(outFeatures / 64), Math.ceil(rows / 64), splits],
+        flop: 2 * rows * outFeatures * (inFeatures + rank),
+      });
+    return [splitProduct([...x.shape.slice(0, -1), outFeatures], splits, { bias, residual }, multiply)];
   },
   cpu: ({ x, weight, bias, residual, t, b }, { rows, inFeatures, outFeatures, groups, rank, format }) => {
     const [xs, ws] = [cpuValues(x), cpuWeights(weight, format)];
@@ -89,17 +100,19 @@ type BackwardInputs = {
 const runBackward = defineKernel<BackwardInputs, Attributes>({
   name: 'LinearBackward',
   webgpu: ({ dy, weight, dt = null, a = null }, { rows, inFeatures, outFeatures, groups, rank, format }) => {
-    const dx = emptyTensor([...dy.shape.slice(0, -1), inFeatures]);
-    dispatch({
-      shader: tile + backwardShader,
-      label: 'linear_backward',
-      weights: format,
-      outputs: [dx],
-      inputs: [dy, weight, dt, a],
-      uniforms: [rows, outFeatures, inFeatures, groups * rank],
-      workgroups: [Math.ceil(inFeatures / 64), Math.ceil(rows / 64)],
-    });
-    return [dx];
+    const splits = depthSplits({ rows, columns: inFeatures, depth: outFeatures });
+    const multiply = (output: TensorInfo): void =>
+      dispatch({
+        shader: tile + backwardShader,
+        label: 'linear_backward',
+        weights: format,
+        outputs: [output],
+        inputs: [dy, weight, dt, a],
+        uniforms: [rows, outFeatures, inFeatures, groups * rank, splits],
+        workgroups: [Math.ceil(inFeatures / 64), Math.ceil(rows / 64), splits],
+        flop: 2 * rows * inFeatures * (outFeatures + groups * rank),
+      });
+    return [splitProduct([...dy.shape.slice(0, -1), inFeatures], splits, {}, multiply)];
   },
   cpu: ({ dy, weight, dt, a }, { rows, inFeatures, outFeatures, groups, rank, format }) => {
     const [dys, ws] = [cpuValues(dy), cpuWeights(weight, format)];

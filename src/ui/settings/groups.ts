@@ -204,7 +204,10 @@ export const settingsGroups: readonly SettingsGroup[] = [
   {
     id: 'memory',
     title: 'Memory',
-    fields: [{ field: 'weightsPrecision', words: { f16: '16 bit', int8: '8 bit' } }],
+    fields: [
+      { field: 'weightsPrecision', words: { f16: '16 bit', int8: '8 bit' } },
+      { field: 'activationMemory', suffix: 'MB' },
+    ],
     summary: ({ weightsPrecision }) => `Weights ${weightsPrecision === 'int8' ? '8' : '16'} bit`,
   },
 ];
