@@ -131,7 +131,8 @@ describe('training', () => {
     const { liveBytes, liveBuffers } = runtime().counters;
     const bytesBySteps: number[] = [];
     await train({ maxTrainSteps, ...sampled }, { onStep: ({ gpuBytes }) => void bytesBySteps.push(gpuBytes) });
-    expect(bytesBySteps.at(-1)).toBe(bytesBySteps[2]);
+    // A step's results are read while the next one is in progress, into a few buffers of 2 kB: how many there are at a time depends on the clock.
+    expect(bytesBySteps.at(-1)! - bytesBySteps[2]!).toBeLessThan(12_000);
     trimMemory();
     expect(tensorCount()).toBe(tensors);
     // New contents of uniform blocks stay for ever, a few bytes each; nothing else may.

@@ -113,7 +113,7 @@ export class LoraTrainer {
         batch.weights.map((weight) => weight / (sizes[i]! * batches.length)),
         [sizes[i]!],
       );
-      const shape = batch.shape.join();
+      const shape = [...batch.shape, ...batch.contextShape].join();
       const kept = this.kept.get(shape);
       const costs: SegmentCosts = new Map();
       const { parameters, outputs } = this.withDropout(batch, () =>
