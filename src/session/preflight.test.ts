@@ -79,8 +79,13 @@ test('where the GPU has no room: smaller batches, smaller pictures, a smaller ad
   ]);
   const without = { ...options, activationMemory: 0 };
   expect(
-    preflightReport({ options: without, trial: null, gpuProblem: 'The GPU ran out of memory.', diskFreeBytes: 1e9 })
-      .proposals,
+    preflightReport({
+      options: without,
+      trial: null,
+      gpuProblem: 'The GPU ran out of memory.',
+      heldOut: 0,
+      diskFreeBytes: 1e9,
+    }).proposals,
   ).toEqual([
     {
       label: 'Train with batches of 1, the gradients of 2 averaged: the same steps, a little slower',
@@ -105,7 +110,7 @@ test('what sizes rule out is not proposed, but what comes after it', () => {
   const few = { ...options, trainBatchSize: 8 };
   const smaller = preflightReport({ options: few, trial: null, gpuProblem: '', fits, heldOut: 0, diskFreeBytes: 1e9 });
   expect(smaller.proposals.map(({ changes }) => changes)).toEqual([
-    { trainBatchSize: 1, gradientAccumulationSteps: 8 },
+    { activationMemory: 0, trainBatchSize: 1, gradientAccumulationSteps: 8 },
     { resolution: 192 },
   ]);
 });
