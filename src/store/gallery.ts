@@ -1,7 +1,7 @@
 /** The gallery: pictures that were drawn, kept in the browser with their settings; which is shown, which are selected, what is compared. */
 import type { GalleryPicture, GeneratedPicture, GenerateRequest, NewGalleryPicture } from '../worker/protocol.ts';
 import { plural } from './format.ts';
-import { formValues } from './generateForm.ts';
+import { formValues, schedulerLabels } from './generateForm.ts';
 import { saveBlob } from './saveBlob.ts';
 import { reportError, type SliceContext } from './slice.ts';
 
@@ -56,6 +56,31 @@ export function describeLoras({ request, loraNames }: Pick<GalleryPicture, 'requ
 export function describePicture(picture: Pick<GalleryPicture, 'request' | 'loraNames' | 'plot'>): string {
   if (picture.plot) return `X/Y/Z plot: ${picture.plot.join(' × ')}`;
   return `${describeLoras(picture)}, seed ${picture.request.seed}`;
+}
+
+type Described = Pick<GalleryPicture, 'request' | 'loraNames' | 'plot'>;
+
+/** The facts of a picture that two may differ in, in the order of their weight. */
+function factsOf(picture: Described): string[] {
+  const { request } = picture;
+  const karras = request.schedulerOptions?.useKarrasSigmas === true ? ' Karras' : '';
+  return [
+    describeLoras(picture),
+    `seed ${request.seed}`,
+    `guidance ${request.guidanceScale}`,
+    `${request.numInferenceSteps} steps`,
+    `${schedulerLabels[request.scheduler]}${karras}`,
+    request.modelId,
+    request.prompt === '' ? 'no prompt' : `“${request.prompt}”`,
+  ];
+}
+
+/** What tells a picture from the one beside it, as a line; as {@link describePicture} where these facts are all the same. */
+export function describeBeside(picture: Described, other: Described): string {
+  if (picture.plot || other.plot) return describePicture(picture);
+  const others = factsOf(other);
+  const own = factsOf(picture).filter((fact, index) => fact !== others[index]);
+  return own.length === 0 ? describePicture(picture) : own.slice(0, 3).join(', ');
 }
 
 /** A name for a picture's file: its first words, and its seed or that it is a plot. */

@@ -1,4 +1,4 @@
-import { describeLoras, describePicture } from '../../../store/gallery.ts';
+import { describeBeside, describeLoras, describePicture } from '../../../store/gallery.ts';
 import { formatDuration } from '../../../store/format.ts';
 import { runningJob } from '../../../store/generate.ts';
 import { schedulerLabels } from '../../../store/generateForm.ts';
@@ -95,8 +95,8 @@ export function PictureStage() {
                   />
                 ) : (
                   <CompareWipe
-                    first={{ blob: compared.png, label: describePicture(compared) }}
-                    second={{ blob: picture.png, label: describePicture(picture) }}
+                    first={{ blob: compared.png, label: describeBeside(compared, picture) }}
+                    second={{ blob: picture.png, label: describeBeside(picture, compared) }}
                   />
                 )}
               </ZoomPane>
