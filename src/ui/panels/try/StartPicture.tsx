@@ -1,5 +1,5 @@
 import { Brush, ImagePlus, X } from 'lucide-react';
-import { useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { useDropzone } from 'react-dropzone';
 import { openInitPicture } from '../../../store/initPicture.ts';
 import { BlobImage } from '../../components/BlobImage.tsx';
@@ -96,6 +96,13 @@ export function StartPicture() {
   const shown = useStudio((state) => state.pictures.find(({ id }) => id === state.shownPictureId));
   const openPicture = useOpenPicture();
   const [painting, setPainting] = useState(false);
+  const start = useRef<HTMLDivElement>(null);
+  const had = useRef(picture !== null);
+  // It may have been chosen on the other side of the room, with this part of the form out of sight.
+  useEffect(() => {
+    if (picture !== null && !had.current) start.current?.scrollIntoView({ block: 'center' });
+    had.current = picture !== null;
+  }, [picture]);
   const { getRootProps, getInputProps, isDragActive, open } = useDropzone({
     accept: { 'image/*': [] },
     multiple: false,
@@ -134,7 +141,7 @@ export function StartPicture() {
         </div>
       ) : (
         <>
-          <div className="start">
+          <div className="start" ref={start}>
             <div className="start-frame">
               <BlobImage blob={picture.image} alt="The picture to begin with" className="start-picture" />
               {picture.mask !== null && <BlobImage blob={picture.mask} alt="" className="start-picture start-mask" />}
