@@ -148,6 +148,11 @@ test('settings travel in pictures; gallery, comparison and plot', async ({ page,
     await page.getByRole('tab', { name: /^Gallery/ }).click();
     const cards = page.getByRole('list', { name: 'Gallery' }).getByRole('listitem');
     await expect(cards).toHaveCount(4);
+    // More than the window holds is scrolled, not squeezed.
+    await page.setViewportSize({ width: 800, height: 400 });
+    const box = await cards.first().boundingBox();
+    expect(box?.height).toBeGreaterThan(150);
+    await page.setViewportSize({ width: 1440, height: 900 });
     await page.getByRole('checkbox').first().check();
     await page.getByRole('button', { name: 'Delete 1' }).click();
     await expect(cards).toHaveCount(3);
