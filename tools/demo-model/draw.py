@@ -59,6 +59,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--plan", type=Path, required=True)
     parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--lora", action="append", default=[], metavar="STEP=FILE", help="an adapter that was trained so far")
+    parser.add_argument("--lora", nargs="*", default=[], metavar="STEP=FILE", help="an adapter that was trained so far")
     parser.add_argument("--to", type=Path, required=True)
     main(parser.parse_args())

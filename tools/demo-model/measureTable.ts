@@ -28,7 +28,7 @@ export function markdownTable({ vae, fidelity, lora }: Measurements): string {
     );
   }
   if (lora) {
-    const { rank, learningRate, maxTrainSteps, trainBatchSize } = lora.preset;
+    const { rank, learningRate, trainBatchSize } = lora.preset;
     const recipe = `rank ${rank}, learning rate ${learningRate}, batch ${trainBatchSize}`;
     rows.push([
       `LoRA (${recipe}): the base's PSNR to pixel art of ${lora.names.length} plain names`,
@@ -39,7 +39,7 @@ export function markdownTable({ vae, fidelity, lora }: Measurements): string {
       rows.push([`LoRA: PSNR after ${step} steps${step === 0 ? ' (the base)' : ''}`, decibels(meanPsnr), '']);
     }
     rows.push(
-      [`LoRA: gain over the base after ${maxTrainSteps} steps`, decibels(lora.gain), '≥ 1 dB'],
+      [`LoRA: gain over the base after ${lora.checkpoints.at(-1)?.step} steps`, decibels(lora.gain), '≥ 1 dB'],
       ['LoRA: gain over the base prompted by the plain names', decibels(lora.gainOverPlain), ''],
     );
   }
