@@ -1,7 +1,7 @@
 // Plan: time with samples and validations, disk with checkpoints; what is proposed where the GPU or the disk has no room, and that nothing is where both have.
 import { expect, test } from 'vitest';
 import { defaultTrainOptions, type TrainOptions } from '../core/trainOptions.ts';
-import { needsInWords, preflightReport, type Trial } from './preflight.ts';
+import { needsInWords, preflightReport, type Trial, trialSample } from './preflight.ts';
 
 const options: TrainOptions = {
   ...defaultTrainOptions,
@@ -122,4 +122,20 @@ test('where the disk has no room: fewer checkpoints, fewer samples', () => {
     { checkpoints: { everySteps: 0, keep: 3 } },
     { sampleEvery: 200 },
   ]);
+});
+
+test('tries the largest sample, in one step', () => {
+  const samplePrompts = [
+    { prompt: 'a', seed: 1 },
+    { prompt: 'b', seed: 2, width: 768, numInferenceSteps: 30 },
+    { prompt: 'c', seed: 3, height: 256 },
+  ];
+  expect(trialSample({ ...options, samplePrompts })).toEqual({
+    prompt: 'b',
+    seed: 2,
+    width: 768,
+    numInferenceSteps: 1,
+  });
+  expect(trialSample({ ...options, samplePrompts: [] })).toBeNull();
+  expect(trialSample({ ...options, samplePrompts, sampleEvery: 0 })).toBeNull();
 });

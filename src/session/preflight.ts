@@ -1,14 +1,29 @@
 /** What a training is going to need, from two trial steps with its own settings; and what would be cheaper where it does not fit. */
-import type { TrainOptions } from '../core/trainOptions.ts';
+import type { SamplePrompt, TrainOptions } from '../core/trainOptions.ts';
 import { formatBytes } from '../storage/quota.ts';
 import type { PreflightReport, Proposal } from '../worker/protocol.ts';
 import { cheaper } from './fallback.ts';
+import { sampleSettings } from './samples.ts';
+
+/**
+ * The sample prompt that takes the most memory, with a single step, for a trial; null where no samples are wanted. Validations take no
+ * more than a step.
+ */
+export function trialSample(options: TrainOptions): SamplePrompt | null {
+  if (options.sampleEvery + options.sampleEveryEpochs === 0) return null;
+  const pixels = (sample: SamplePrompt): number => {
+    const { width, height } = sampleSettings(sample, options);
+    return width * height;
+  };
+  const [largest] = options.samplePrompts.toSorted((a, b) => pixels(b) - pixels(a));
+  return largest ? { ...largest, numInferenceSteps: 1 } : null;
+}
 
 /** What two trial steps showed; nothing of them is kept. */
 export interface Trial {
   /** Of the second step: the first compiles the kernels. */
   readonly msPerStep: number;
-  /** Most bytes of all GPU buffers at one time so far, the preparation included. */
+  /** Most bytes of all GPU buffers at one time so far, the preparation and what is shown of a step included. */
   readonly gpuPeakBytes: number;
   /** Of the trainer's state: parameters, the optimizer's memory, the average. */
   readonly stateBytes: number;

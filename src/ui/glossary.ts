@@ -65,7 +65,7 @@ export const glossary = {
   checkpoint:
     'A step of a run at which everything was kept: what was learned and where the optimizer stood. Training goes on from there exactly.',
   preflight:
-    'Two steps were tried with your settings and thrown away: what they took is what the run will take on this machine.',
+    'Two steps and a sample were tried with your settings and thrown away: what they took is what the run will take on this machine. What sizes alone rule out is not tried.',
   gpuMemory: 'Memory that the training has taken on your graphics card: now, and at most so far.',
 } as const;
 

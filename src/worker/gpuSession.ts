@@ -61,7 +61,10 @@ export class GpuSession {
     };
   }
 
-  /** Runs `work` alone on the GPU with nothing else loaded. Throws {@link GpuBusyError} if a training runs already. */
+  /**
+   * Runs `work` alone on the GPU with nothing else loaded. Where it fails, the device is given up: what a step had recorded by then would lie
+   * on it for nobody to free. Throws {@link GpuBusyError} if a training runs already.
+   */
   async train<T>(work: () => Promise<T>): Promise<T> {
     if (this.training) throw new GpuBusyError('preparing');
     this.training = true;
@@ -69,7 +72,12 @@ export class GpuSession {
       return await this.exclusively(async () => {
         await this.open();
         this.freeGenerator();
-        return work();
+        try {
+          return await work();
+        } catch (error) {
+          this.startAfresh();
+          throw error;
+        }
       });
     } finally {
       this.training = false;

@@ -1,11 +1,12 @@
-// Plan: a GPU that refuses what goes beyond so many bytes, between what a batch of 8 needs and what a batch of 1 does. The preflight says so
+// Plan: a GPU that refuses what goes beyond so many bytes. What the preflight says that a run needs is enough for it. With less, but more than a
+// batch of 1 needs, the preflight says so
 // and proposes what is cheaper; a run goes on with smaller batches and accumulation, says it in its log, keeps it with its options, and
 // learns what a run learns that was begun so; where even the last resort does not fit, it fails and says why.
 import 'fake-indexeddb/auto';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { type Miniature, writeMiniature } from '../../tools/miniature.ts';
 import { defaultTrainOptions, type TrainOptions } from '../core/trainOptions.ts';
-import { stopRuntime } from '../gpu/runtime.ts';
+import { runtime, stopRuntime } from '../gpu/runtime.ts';
 import { DatasetStore } from '../storage/datasetStore.ts';
 import { QueueStore } from '../storage/queueStore.ts';
 import { RunStore } from '../storage/runStore.ts';
@@ -140,7 +141,20 @@ test('what does not fit is proposed and done with smaller batches, to the same e
   const [large, least] = [await peakOf({}), await peakOf({ trainBatchSize: 1, gradientAccumulationSteps: 8 })];
   expect(least).toBeLessThan(0.9 * large);
 
-  room = 0.97 * large;
+  // What it says is enough, to the hundredth, for the whole run, samples included.
+  const withSamples = {
+    samplePrompts: [{ prompt: 'a', seed: 1, width: 32, height: 32 }],
+    sampleEvery: 2,
+    sampleInferenceSteps: 2,
+  };
+  room = 1.01 * (await peakOf(withSamples));
+  expect(room).toBeGreaterThan(large);
+  await gpuSession.reopen();
+  const { events = [] } = await training.start(requestFor(withSamples), signal);
+  expect(events.map(({ kind }) => kind)).toEqual(['started', 'needs', 'finished']);
+
+  await gpuSession.reopen();
+  room = 0.9 * large;
   const report = await training.preflight(requestFor({}), signal);
   expect(report.problem).toMatch(/^The GPU ran out of memory while \d+ MiB were in use: the buffer does not fit$/);
   expect(report.proposals[0]).toMatchObject({
@@ -169,4 +183,31 @@ test('where nothing helps, it fails, and the last resort was 8-bit weights', asy
   room = 1e5;
   await expect(training.start(requestFor({}), signal)).rejects.toMatchObject({ code: 'gpu-out-of-memory' });
   room = Infinity;
+  // And leaves nothing on the GPU.
+  expect(await gpuSession.train(async () => runtime().counters.liveBytes)).toBeLessThan(1000);
+});
+
+test('what sizes rule out is refused at once, and what may fit is proposed', async () => {
+  await gpuSession.reopen();
+  const { device } = runtime();
+  const limits = new Proxy(device.limits, {
+    get: (target, name): unknown =>
+      name === 'maxStorageBufferBindingSize' ? 1 << 16 : Reflect.get(target, name, target),
+  });
+  Object.defineProperty(device, 'limits', { value: limits });
+  const { dispatches } = runtime().counters;
+  const report = await training.preflight(requestFor({}), signal);
+  expect(report).toMatchObject({
+    problem: 'A step needs 131.1 kB in one buffer, and this GPU allows 65.5 kB.',
+    gpuPeakBytes: null,
+    msPerStep: 0,
+    proposals: [{ changes: { trainBatchSize: 4, gradientAccumulationSteps: 2 } }],
+  });
+  expect(runtime().counters.dispatches).toBe(dispatches);
+  // A run that is begun all the same does it in that way.
+  const { options, events = [] } = await training.start(requestFor({ maxTrainSteps: 1 }), signal);
+  expect(options).toMatchObject({ trainBatchSize: 4, gradientAccumulationSteps: 2 });
+  expect(events.find(({ kind }) => kind === 'fell-back')?.text).toMatch(
+    /needs \d+ for maxStorageBufferBindingSize, but this GPU allows 65536\. Going on with batches of 4/,
+  );
 });

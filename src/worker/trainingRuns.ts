@@ -3,13 +3,12 @@ import { LoratoryError, toPlainError } from '../core/errors.ts';
 import { defined } from '../core/invariant.ts';
 import { heldOutImages } from '../core/validationSplit.ts';
 import type { TrainOptions } from '../core/trainOptions.ts';
-import { GpuLimitError, GpuOutOfMemoryError } from '../gpu/errors.ts';
 import { runtime } from '../gpu/runtime.ts';
 import { openDiffusionModel } from '../models/repository.ts';
 import { TrainControl } from '../session/control.ts';
-import { cheaper } from '../session/fallback.ts';
+import { cheaper, hasNoRoom } from '../session/fallback.ts';
 import { leastNeed, sizeProblem } from '../session/leastNeed.ts';
-import { preflightReport, type Trial } from '../session/preflight.ts';
+import { preflightReport, type Trial, trialSample } from '../session/preflight.ts';
 import { RunKeeper, type OnEvent } from '../session/runKeeper.ts';
 import { trainLora } from '../session/training.ts';
 import type { DatasetStore } from '../storage/datasetStore.ts';
@@ -128,12 +127,13 @@ export class TrainingRuns {
     }
   }
 
-  /** Tries two steps of what is asked for, with as many images as a batch has, and says what the whole of it would need. */
+  /** Tries two steps and a sample of what is asked for, with as many images as a batch has, and says what the whole of it would need. */
   async preflight(asked: TrainRequest, signal: AbortSignal): Promise<PreflightReport> {
     const { lock, gpu, models, dataset, channel } = this.parts;
     const { images, ...request } = await this.withSteps(asked);
     const { validation, priorPreservation, ...options } = request.options;
     const batch = images.filter(({ heldOut }) => heldOut !== true).slice(0, options.trainBatchSize);
+    const sample = trialSample(request.options);
     const tried: TrainRequest = {
       ...request,
       images: batch,
@@ -141,6 +141,7 @@ export class TrainingRuns {
         ...options,
         validation: { ...validation, count: 0, split: 0, everySteps: 0 },
         priorPreservation: { ...priorPreservation, enabled: false },
+        samplePrompts: sample ? [sample] : [],
       },
     };
     const control = new TrainControl();
@@ -150,7 +151,7 @@ export class TrainingRuns {
       channel.emit('preflight.status', { detail, progress });
     return lock.whileTraining(() =>
       gpu.train(async () => {
-        let trial: Trial | null = null;
+        let trial = null as Trial | null;
         const tree = await models.openTree(request.modelId, {
           signal: control.signal,
           onProgress: ({ loadedBytes, totalBytes }) => onStatus('Fetching the model', loadedBytes / totalBytes),
@@ -167,12 +168,15 @@ export class TrainingRuns {
               onStatus: (_phase, detail, progress) => onStatus(detail, progress),
               onTrial: async (result) => {
                 trial = result;
-                return false;
+                return sample !== null;
               },
+              onSample: () => control.requestStop(),
             });
+          if (trial) trial = { ...trial, gpuPeakBytes: runtime().counters.peakBytes };
         } catch (error) {
-          if (!(error instanceof GpuOutOfMemoryError || error instanceof GpuLimitError)) throw error;
+          if (!hasNoRoom(error)) throw error;
           gpuProblem = error.message;
+          trial = null;
           await gpu.reopen();
         }
         const heldOut = heldOutImages(images, validation).filter(Boolean).length;
@@ -243,7 +247,7 @@ export class TrainingRuns {
         try {
           return await run.train();
         } catch (error) {
-          const fallback = error instanceof GpuOutOfMemoryError ? cheaper(keeper.request.options) : null;
+          const fallback = hasNoRoom(error) ? cheaper(keeper.request.options) : null;
           if (!fallback || signal.aborted) throw await run.fail(error);
           keeper.log(
             'fell-back',
