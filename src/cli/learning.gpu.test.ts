@@ -78,7 +78,7 @@ test('one picture is learnt by heart', async () => {
   const trainer = new LoraTrainer({ unet }, adapter.parameterGroups(), options);
   const [otherBefore] = await trainer.validationLoss(other!);
   const losses: number[] = [];
-  for (let step = 0; step < 16; step++) losses.push((await trainer.step([batch!], 1e-2)).loss);
+  for (let step = 0; step < 13; step++) losses.push((await trainer.step([batch!], 1e-2)).loss);
   const [otherAfter] = await trainer.validationLoss(other!);
   expect(losses.at(-1)! / losses[0]!).toBeLessThan(0.1);
   expect(otherAfter! / otherBefore!).toBeLessThan(0.85);

@@ -138,7 +138,8 @@ test('replayed from its recipe, killed twice and gone on with: the same bytes', 
 
 test('out of the GPU’s memory, it goes on with smaller batches, also when it is taken up again', async () => {
   const recipe = join(work, 'short.json');
-  const flags = ['--steps', '4', '--save-every', '1', '--rank', '2', '--lr', '1e-3', '--batch', '2'];
+  const memory = ['--batch', '2', '--activation-memory', '0'];
+  const flags = ['--steps', '4', '--save-every', '1', '--rank', '2', '--lr', '1e-3', ...memory];
   const batches = 'batches of 1, the gradients of 2 averaged: the same steps, a little slower';
   // Once short of memory, then killed.
   const keep = Reflect.get(CheckpointFolder.prototype, 'keep');
