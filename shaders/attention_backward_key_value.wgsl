@@ -3,6 +3,7 @@
 // The work is split as in attention.wgsl with keys and queries changing places: a thread takes 4 keys and walks over blocks of
 // BLOCK queries. The threads of a workgroup are two teams, so that each needs half the registers: team 0 holds k, multiplies it
 // with q and sums up dk; team 1 holds v, multiplies it with dy and sums up dv.
+// Needs rows_alone.wgsl or, where TOGETHER, rows_together.wgsl: then all threads of a subgroup are of one slice, and each lane reads a row of the block.
 struct Params { // as in attention.wgsl
   lq: u32,
   lk: u32,
@@ -35,7 +36,8 @@ var<workgroup> weights: array<vec4f, BLOCK * THREADS>; // [BLOCK][2][rows]: ds f
 fn total(v: vec4f) -> f32 { return (v.x + v.y) + (v.z + v.w); }
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) thread: u32) {
+fn main(@builtin(workgroup_id) id: vec3u, own_thread: Thread) {
+  let thread = own_thread.index;
   let rows = params.rows;
   let depth4 = params.depth4;
   let row = thread % rows;
@@ -80,6 +82,14 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) threa
     let count = min(BLOCK, params.lq - begin);
     let q_count = select(0u, count, team == 0u);
     let dy_count = select(0u, count, team == 1u);
+    var block: array<vec4f, WIDTH>;
+    if (TOGETHER) {
+      let query = begin + min(lane_of(own_thread), count - 1u);
+      for (var d = 0u; d < WIDTH; d++) {
+        let column = min(first + d, depth4 - 1u);
+        if (team == 0u) { block[d] = q[q_at + query * params.q_stride + column]; } else { block[d] = dy[dy_at + query * dy_stride + column]; }
+      }
+    }
     for (var i = 0u; i < q_count; i++) {
       let at = q_at + (begin + i) * params.q_stride;
       var s0 = vec4f();
@@ -87,7 +97,8 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) threa
       var s2 = vec4f();
       var s3 = vec4f();
       for (var d = 0u; d < WIDTH; d++) {
-        let x = q[at + min(first + d, depth4 - 1u)];
+        var x: vec4f;
+        if (TOGETHER) { x = quad_of(block[d], i); } else { x = q[at + min(first + d, depth4 - 1u)]; }
         s0 += own[4u * d] * x;
         s1 += own[4u * d + 1u] * x;
         s2 += own[4u * d + 2u] * x;
@@ -102,7 +113,8 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) threa
       var s2 = vec4f();
       var s3 = vec4f();
       for (var d = 0u; d < WIDTH; d++) {
-        let x = dy[at + min(first + d, depth4 - 1u)];
+        var x: vec4f;
+        if (TOGETHER) { x = quad_of(block[d], i); } else { x = dy[at + min(first + d, depth4 - 1u)]; }
         s0 += own[4u * d] * x;
         s1 += own[4u * d + 1u] * x;
         s2 += own[4u * d + 2u] * x;
@@ -131,7 +143,8 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) threa
       let weight = weights[2u * i * rows + row];
       let at = q_at + (begin + i) * params.q_stride;
       for (var d = 0u; d < WIDTH; d++) {
-        let x = q[at + min(first + d, depth4 - 1u)];
+        var x: vec4f;
+        if (TOGETHER) { x = quad_of(block[d], i); } else { x = q[at + min(first + d, depth4 - 1u)]; }
         sum[4u * d] += weight.x * x;
         sum[4u * d + 1u] += weight.y * x;
         sum[4u * d + 2u] += weight.z * x;
@@ -142,7 +155,8 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) threa
       let weight = weights[(2u * i + 1u) * rows + row];
       let at = dy_at + (begin + i) * dy_stride;
       for (var d = 0u; d < WIDTH; d++) {
-        let x = dy[at + min(first + d, depth4 - 1u)];
+        var x: vec4f;
+        if (TOGETHER) { x = quad_of(block[d], i); } else { x = dy[at + min(first + d, depth4 - 1u)]; }
         sum[4u * d] += weight.x * x;
         sum[4u * d + 1u] += weight.y * x;
         sum[4u * d + 2u] += weight.z * x;

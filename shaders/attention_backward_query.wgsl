@@ -2,6 +2,7 @@
 //   p = exp(q k^T / sqrt(D) - lse);  ds = p * (dy v^T - delta);  dq = ds k / sqrt(D).
 // The work is split as in attention.wgsl, but the threads of a workgroup are two teams, so that each needs half the registers:
 // team 0 holds q, multiplies it with k and sums up dq; team 1 holds dy and multiplies it with v.
+// Needs rows_alone.wgsl or, where TOGETHER, rows_together.wgsl: then all threads of a subgroup are of one slice, and each lane reads a row of the block.
 struct Params { // as in attention.wgsl
   lq: u32,
   lk: u32,
@@ -34,7 +35,8 @@ var<workgroup> ds: array<vec4f, BLOCK * THREADS / 2>; // [BLOCK][rows]
 fn total(v: vec4f) -> f32 { return (v.x + v.y) + (v.z + v.w); }
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) thread: u32) {
+fn main(@builtin(workgroup_id) id: vec3u, own_thread: Thread) {
+  let thread = own_thread.index;
   let rows = params.rows;
   let depth4 = params.depth4;
   let row = thread % rows;
@@ -81,6 +83,11 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) threa
   for (var begin = 0u; begin < end; begin += BLOCK) {
     // Not up to BLOCK itself: drivers would unroll the loops over keys into many seconds of compilation.
     let count = min(BLOCK, end - begin);
+    var block: array<vec4f, WIDTH>;
+    if (TOGETHER) {
+      let at = own_at + min(begin + lane_of(own_thread), end - 1u) * params.kv_stride;
+      for (var d = 0u; d < WIDTH; d++) { block[d] = kv[at + min(first + d, depth4 - 1u)]; }
+    }
     for (var j = 0u; j < count; j++) {
       let at = own_at + (begin + j) * params.kv_stride;
       var s0 = vec4f();
@@ -88,7 +95,8 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) threa
       var s2 = vec4f();
       var s3 = vec4f();
       for (var d = 0u; d < WIDTH; d++) {
-        let x = kv[at + min(first + d, depth4 - 1u)];
+        var x: vec4f;
+        if (TOGETHER) { x = quad_of(block[d], j); } else { x = kv[at + min(first + d, depth4 - 1u)]; }
         s0 += own[4u * d] * x;
         s1 += own[4u * d + 1u] * x;
         s2 += own[4u * d + 2u] * x;
@@ -116,7 +124,8 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) threa
       let weight = ds[j * rows + row];
       let at = k_at + (begin + j) * params.kv_stride;
       for (var d = 0u; d < WIDTH; d++) {
-        let k = kv[at + min(first + d, depth4 - 1u)];
+        var k: vec4f;
+        if (TOGETHER) { k = quad_of(block[d], j); } else { k = kv[at + min(first + d, depth4 - 1u)]; }
         sum[4u * d] += weight.x * k;
         sum[4u * d + 1u] += weight.y * k;
         sum[4u * d + 2u] += weight.z * k;

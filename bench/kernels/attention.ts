@@ -11,6 +11,8 @@ export function attentionCases({ side, width, heads, tokens }: ModelSizes): (() 
     () => self(side ** 2 / 16, width * 4, heads, false),
     () => cross(side ** 2, tokens, width, heads, false),
     () => self(side ** 2, width, heads, true),
+    () => self(side ** 2 / 4, width * 2, heads, true),
+    () => self(side ** 2 / 16, width * 4, heads, true),
     () => cross(side ** 2, tokens, width, heads, true),
   ];
 }

@@ -69,6 +69,8 @@ export interface Runtime {
   readonly counters: GpuCounters;
   /** Whether kernels read f16 natively (`shader-f16`) or unpack it by hand. */
   readonly shaderF16: boolean;
+  /** Whether kernels may use subgroups. */
+  readonly subgroups: boolean;
   readonly lost: Promise<DeviceLostError>;
 }
 
@@ -156,6 +158,7 @@ export async function startRuntime(opened: OpenedDevice): Promise<Runtime> {
     opened,
     counters,
     shaderF16: device.features.has('shader-f16'),
+    subgroups: device.features.has('subgroups'),
     lost,
     backend,
     internals,
@@ -283,6 +286,8 @@ export interface Dispatch {
   readonly label: string;
   /** Compile-time constants, put before the shader as `const NAME`: numbers become u32, booleans bool. */
   readonly constants?: Readonly<Record<string, number | boolean>>;
+  /** Whether the shader uses subgroups, which the GPU must have. Its loops' bounds must be the same for a whole subgroup: nothing checks that. */
+  readonly subgroups?: boolean;
   /** How the frozen weights lie that it reads: puts `weight_quad` and `weight_word` before the shader. */
   readonly weights?: WeightFormat;
   /** Bound read_write at 0, 1, ... */
@@ -368,7 +373,7 @@ function programFor(s: RuntimeState, spec: Dispatch): Program {
   if (known) return known;
   const { device } = s;
   const reader = spec.weights === undefined ? '' : weightReader(spec.weights, s.shaderF16);
-  const code = prologue(s.shaderF16, Object.entries(constants)) + reader + spec.shader;
+  const code = prologue(s.shaderF16, spec.subgroups === true, Object.entries(constants)) + reader + spec.shader;
   const types: GPUBufferBindingType[] = [
     ...spec.outputs.map(() => 'storage' as const),
     ...spec.inputs.map(() => 'read-only-storage' as const),
@@ -388,12 +393,14 @@ function programFor(s: RuntimeState, spec: Dispatch): Program {
   return program;
 }
 
-/** What stands before every shader: the constants, and f16 where there is. */
-function prologue(shaderF16: boolean, constants: readonly [string, number | boolean][]): string {
+/** What stands before every shader: the constants, f16 where there is, and subgroups where they are used. */
+function prologue(shaderF16: boolean, subgroups: boolean, constants: readonly [string, number | boolean][]): string {
   const lines = constants.map(([name, value]) =>
     typeof value === 'boolean' ? `const ${name}: bool = ${value};\n` : `const ${name}: u32 = ${value}u;\n`,
   );
-  return (shaderF16 ? 'enable f16;\n' : '') + lines.join('');
+  // The analysis of uniformity does not see through functions that take an invocation.
+  const subgroupLines = subgroups ? 'enable subgroups;\ndiagnostic(off, subgroup_uniformity);\n' : '';
+  return (shaderF16 ? 'enable f16;\n' : '') + subgroupLines + lines.join('');
 }
 
 /** Uniform blocks are few and repeat at every step, so each distinct content is made once and kept. */

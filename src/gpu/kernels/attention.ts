@@ -8,6 +8,8 @@
 import forwardShader from '../../../shaders/attention.wgsl?raw';
 import rowsShader from '../../../shaders/attention_rows.wgsl?raw';
 import rowsBackwardShader from '../../../shaders/attention_rows_backward.wgsl?raw';
+import aloneShader from '../../../shaders/rows_alone.wgsl?raw';
+import togetherShader from '../../../shaders/rows_together.wgsl?raw';
 import deltaShader from '../../../shaders/attention_delta.wgsl?raw';
 import queryShader from '../../../shaders/attention_backward_query.wgsl?raw';
 import keyValueShader from '../../../shaders/attention_backward_key_value.wgsl?raw';
@@ -18,6 +20,8 @@ import {
   differentiable,
   dispatch,
   emptyTensor,
+  runtime,
+  type Dispatch,
   type FloatUniform,
   type Tensor,
   type TensorInfo,
@@ -32,6 +36,11 @@ const mostDepthWithGradient = 160;
 const mostDepth = 512;
 /** Up to this head size one thread takes a whole row: splitting a few numbers over threads costs more than it saves. */
 const mostDepthOfRows = 16;
+/**
+ * The same on a processor that plays a GPU and has subgroups: there, registers never run short, and reading takes longer than computing, unless
+ * the threads of a subgroup read together.
+ */
+const mostDepthOfRowsTogether = 40;
 
 interface Attrs {
   readonly heads: number;
@@ -46,15 +55,14 @@ const forward = defineKernel<{ q: TensorInfo; kv: TensorInfo }, Attrs>({
     const { rows, constants, uniforms } = workSplit(layout, 1);
     const o = emptyTensor([samples, lq, heads * depth]);
     const lse = emptyTensor([samples, heads, lq]);
-    if (depth <= mostDepthOfRows) {
+    if (takesRows(depth)) {
       dispatch({
-        shader: unroll(rowsShader, { D4: depth / 4 }),
+        ...rowsVariant(rowsShader, { D4: depth / 4 }),
         label: 'attention_rows',
-        constants: { D4: depth / 4 },
         outputs: [o, lse],
         inputs: [q, kv],
         uniforms: rowUniforms(layout),
-        workgroups: flatGrid(samples * heads * lq, threadsPerWorkgroup),
+        workgroups: [Math.ceil(lq / threadsPerWorkgroup), heads, samples],
         flop: products(layout, 2),
       });
       return [o, lse];
@@ -123,24 +131,26 @@ const backward = defineKernel<
     const { samples, lq, lk, heads } = layout;
     const { rows, constants, uniforms } = workSplit(layout, 2);
     const gradient = emptyTensor(wanted === 'keyValue' ? kv.shape : q.shape);
-    if (layout.depth <= mostDepthOfRows) {
+    if (takesRows(layout.depth)) {
       const parts = [...(wanted === 'keyValue' ? [] : ['query']), ...(wanted === 'query' ? [] : ['keyValue'])];
       for (const part of parts) {
         dispatch({
-          shader: unroll(rowsBackwardShader, { D4: layout.depth / 4 }),
+          ...rowsVariant(rowsBackwardShader, { D4: layout.depth / 4, QUERY: part === 'query' }),
           label: 'attention_rows_backward',
-          constants: { D4: layout.depth / 4, QUERY: part === 'query' },
           outputs: [gradient],
           inputs: [q, kv, dy, lse, delta],
           uniforms: rowUniforms(layout),
-          workgroups: flatGrid(samples * heads * (part === 'query' ? lq : lk), threadsPerWorkgroup),
+          workgroups: [Math.ceil((part === 'query' ? lq : lk) / threadsPerWorkgroup), heads, samples],
           flop: products(layout, part === 'query' ? 3 : 4),
         });
       }
       return [gradient];
     }
+    const together = readsBlocksTogether(rows);
+    const reader = together ? togetherShader : aloneShader;
     const common = {
-      constants,
+      constants: { ...constants, TOGETHER: together },
+      subgroups: together,
       outputs: [gradient],
       inputs: [q, kv, dy, lse, delta],
       uniforms,
@@ -148,7 +158,7 @@ const backward = defineKernel<
     if (wanted !== 'keyValue') {
       dispatch({
         ...common,
-        shader: unroll(queryShader, constants),
+        shader: reader + unroll(queryShader, constants),
         label: 'attention_backward_query',
         workgroups: [Math.ceil(lq / (4 * rows)), heads, samples],
         flop: products(layout, 3),
@@ -157,7 +167,7 @@ const backward = defineKernel<
     if (wanted !== 'query') {
       dispatch({
         ...common,
-        shader: unroll(keyValueShader, constants),
+        shader: reader + unroll(keyValueShader, constants),
         label: 'attention_backward_key_value',
         workgroups: [Math.ceil(lk / (4 * rows)), heads, samples],
         flop: products(layout, 4),
@@ -270,14 +280,45 @@ const widths = [5, 4] as const;
 /** As in the shaders. */
 const threadsPerWorkgroup = 64;
 
+/** Whether the threads of a subgroup read rows for each other. */
+function readsTogether(): boolean {
+  const { opened, subgroups } = runtime();
+  return opened.isSoftware && subgroups;
+}
+
+/**
+ * Whether a subgroup's threads can read the blocks of the backward shaders together: all of one slice, a lane for each of a block's 8 rows. Software
+ * GPUs number the threads of a subgroup in a row.
+ */
+function readsBlocksTogether(rows: number): boolean {
+  const { subgroupMinSize, subgroupMaxSize } = runtime().opened.adapterInfo;
+  return readsTogether() && subgroupMinSize === subgroupMaxSize && subgroupMinSize >= 8 && rows % subgroupMinSize === 0;
+}
+
+function takesRows(depth: number): boolean {
+  return depth <= (readsTogether() ? mostDepthOfRowsTogether : mostDepthOfRows);
+}
+
+/** One of the attention_rows shaders. */
+function rowsVariant(
+  shader: string,
+  constants: { readonly D4: number; readonly QUERY?: boolean },
+): Pick<Dispatch, 'shader' | 'constants' | 'subgroups'> {
+  const together = 4 * constants.D4 > mostDepthOfRows;
+  return {
+    shader: (together ? togetherShader : aloneShader) + unroll(shader, { D4: constants.D4 }),
+    constants,
+    subgroups: together,
+  };
+}
+
 /** The Params of the attention_rows shaders. */
 function rowUniforms(layout: AttentionLayout): (number | FloatUniform)[] {
-  const { samples, lq, lk, heads, depth, qStride, kvStride, kOffset, vOffset, causal } = layout;
+  const { lq, lk, heads, depth, qStride, kvStride, kOffset, vOffset, causal } = layout;
   return [
     lq,
     lk,
     heads,
-    samples,
     Number(causal),
     qStride / 4,
     kvStride / 4,
