@@ -32,6 +32,8 @@ describe('trainOptionsOf', () => {
       'cosine_with_restarts',
       '--lr-scheduler-num-cycles',
       '3',
+      '--lr-warmup-steps',
+      '0.1',
       '--min-snr-gamma',
       '5',
       '--loss-type',
@@ -49,7 +51,7 @@ describe('trainOptionsOf', () => {
     expect(options).toEqual({
       ...defaultTrainOptions,
       optimizer: { ...defaultTrainOptions.optimizer, name: 'adamw8bit', weightDecay: 0.05 },
-      lrScheduler: { ...defaultTrainOptions.lrScheduler, name: 'cosineWithRestarts', cycles: 3 },
+      lrScheduler: { ...defaultTrainOptions.lrScheduler, name: 'cosineWithRestarts', cycles: 3, warmupSteps: 0.1 },
       minSnrGamma: 5,
       loss: { ...defaultTrainOptions.loss, kind: 'smoothL1' },
       shuffleTags: true,

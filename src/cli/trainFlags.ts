@@ -115,7 +115,7 @@ function optionOf([flag, path, help]: FlagLine, group: string): Option {
     rule.kind === 'flag' ? `--${flag}` : `--${flag} <${placeholder(rule)}>`,
     help + byDefault(path),
   );
-  if (rule.kind === 'number') option.argParser(rule.whole ? whole : real);
+  if (rule.kind === 'number') option.argParser(rule.whole && rule.orShare !== true ? whole : real);
   if (rule.kind === 'choice') option.choices(rule.choices.map(spelled));
   return option.helpGroup(group);
 }

@@ -133,6 +133,11 @@ describe('checkTrainOptions', () => {
       'Text encoder learning rate is 0.00005, but with Prodigy it multiplies the rate that is found, as the learning rate 1 does.',
     ],
     [
+      { lrScheduler: { ...defaultTrainOptions.lrScheduler, name: 'cosine', warmupSteps: 2.5 } },
+      {},
+      'Warm-up steps is 2.5, but it must be a whole number from 0 to 1000000, or a share below 1.',
+    ],
+    [
       { lrScheduler: { ...defaultTrainOptions.lrScheduler, name: 'cosine', warmupSteps: 600 } },
       {},
       'Warm-up steps is 600, but the run has 600 steps.',

@@ -132,6 +132,10 @@ describe('errors', () => {
       'targets.attention':
         'Attention is false, but something must learn. Choose at least one kind of layer, or train the text encoder.',
     });
+    expect(errorsOf({ 'lrScheduler.name': 'cosine', 'lrScheduler.warmupSteps': '0.1' })).toEqual({});
+    expect(errorsOf({ 'lrScheduler.name': 'cosine', 'lrScheduler.warmupSteps': '2.5' })).toEqual({
+      'lrScheduler.warmupSteps': 'Warm-up steps needs a whole number, or a share below 1.',
+    });
     expect(errorsOf({ 'lrScheduler.name': 'cosine', 'lrScheduler.warmupSteps': '600' })).toEqual({
       'lrScheduler.warmupSteps':
         'Warm-up steps is 600, but the run has 600 steps. Warm up for about a tenth of the steps.',

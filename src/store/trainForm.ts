@@ -161,6 +161,8 @@ export interface Rule {
   readonly min: number;
   readonly max: number;
   readonly integer?: boolean;
+  /** Beside whole numbers a share below 1. */
+  readonly orShare?: boolean;
   readonly multipleOf?: number;
   /** The bounds themselves are not allowed. */
   readonly aboveMin?: boolean;
@@ -201,6 +203,7 @@ function ruleOf(field: TrainOptionPath, rule: OptionRule & { readonly kind: 'num
     min: rule.min * scale,
     max: rule.max * scale,
     integer: rule.whole,
+    orShare: rule.orShare ?? false,
     aboveMin: rule.aboveMin ?? false,
     belowMax: rule.belowMax ?? false,
     ...(because === undefined ? {} : { because }),
@@ -225,7 +228,9 @@ export function explainNumber(text: string, rule: Rule): string | null {
   const value = Number(text);
   const because = rule.because === undefined ? '' : ` ${rule.because}`;
   if (text.trim() === '' || !Number.isFinite(value)) return `${rule.label} needs a number.`;
-  if (rule.integer === true && !Number.isInteger(value)) return `${rule.label} needs a whole number.`;
+  const isShare = rule.orShare === true && value > 0 && value < 1;
+  if (rule.integer === true && !Number.isInteger(value) && !isShare)
+    return `${rule.label} needs a whole number${rule.orShare === true ? ', or a share below 1' : ''}.`;
   if (rule.min === rule.max && value !== rule.min) return `${rule.label} must be ${rule.min}.`;
   const [{ min, max }, { aboveMin = false, belowMax = false }] = [rule, rule];
   const tooLow = aboveMin ? value <= min : value < min;
