@@ -109,5 +109,5 @@ export const explanations: Readonly<Record<TrainField, string>> = {
   weightsPrecision:
     'How the big model lies in the GPU’s memory. 8 bit takes half of it, at a very small loss of accuracy.',
   activationMemory:
-    'GPU memory that may be spent to compute less twice: the same result, up to a third sooner. At 512 px each picture of a step can use about 900 MB. Without room for it, training does without.',
+    'GPU memory that may be spent to compute less twice: the same result, up to a third sooner. At 512 px each picture of a step can use about 900 MB; give it 1,000 on a GPU with 4 GB to spare. Without room for it, training does without.',
 };
