@@ -111,3 +111,13 @@ test('a large VAE is left alone: the affine preview paints', async () => {
   expect([...(entry?.predicted.data.subarray(0, 3) ?? [])]).toEqual([7, 8, 9]);
   expect(loadVae).not.toHaveBeenCalled();
 });
+
+test('a strip painted for its memory alone waits for none and lets none wait', async () => {
+  const { painter } = setUp(config);
+  const paint = (timed: boolean) => painter.paint(entries, ['a', 'b'], batch, latents(0, 0), timed);
+  for (let trial = 0; trial < 3; trial++) expect(await paint(false)).toHaveLength(2);
+  expect(await paint(true)).toHaveLength(2);
+  expect(await paint(true)).toHaveLength(2);
+  expect(await paint(true)).toEqual([]);
+  expect(await paint(false)).toHaveLength(2);
+});

@@ -51,23 +51,27 @@ export class StripPainter {
 
   /**
    * Paints a batch; empty if it is too early for the next decoded strip. The decoder is loaded with the first strip and stays, so
-   * call it between steps, and {@link dispose} at the end. `imageIds`: by the index that the entries name.
+   * call it between steps, and {@link dispose} at the end. `imageIds`: by the index that the entries name. `timed`: false for a strip that
+   * is painted for its memory alone, which neither waits nor lets the next one wait.
    */
   async paint(
     entries: readonly Pick<BatchEntry, 'image' | 'flipped' | 'timestep'>[],
     imageIds: readonly string[],
     batch: Pick<NoisyBatch, 'shape' | 'clean' | 'noisy'>,
     predicted: Float32Array,
+    timed = true,
   ): Promise<StripEntry[]> {
     const [n, h, w] = batch.shape;
     const decodes = decodeMultiplyAdds(this.#model.vaeConfig, h * w) <= cheapDecode;
     const started = performance.now();
-    if (decodes && started < this.#notBefore) return [];
+    if (decodes && timed && started < this.#notBefore) return [];
     if (decodes) this.#vae ??= await this.#model.loadVae({ encoder: false, decoder: true });
     const pictures = await this.#pictures([batch.clean, batch.noisy, predicted], batch.shape);
-    // The first strip loads and compiles, so it says nothing about the next one.
-    const took = this.#decoded++ === 0 ? 0 : performance.now() - started;
-    this.#notBefore = performance.now() + (shareOfTime - 1) * took;
+    if (timed) {
+      // The first strip loads and compiles, so it says nothing about the next one.
+      const took = this.#decoded++ === 0 ? 0 : performance.now() - started;
+      this.#notBefore = performance.now() + (shareOfTime - 1) * took;
+    }
     return entries.map(({ image, flipped, timestep }, i) => ({
       imageId: defined(imageIds[image]),
       timestep,

@@ -142,8 +142,8 @@ export class TrainingLoop {
       const { result } = await parts.step(step, 1);
       const { strip } = await result;
       msPerStep = performance.now() - started;
-      // What a run shows of its steps takes memory, too.
-      await strip();
+      // What a run shows of its steps takes memory, too. The run's own first steps are to be shown all the same.
+      await strip(false);
     }
     parts.restoreState(before);
     return {
@@ -197,7 +197,7 @@ export class TrainingLoop {
       gpuBytes: counters.liveBytes,
       gpuPeakBytes: counters.peakBytes,
       examples: this.recorder.named(step.examples),
-      strip: step.strip,
+      strip: () => step.strip(),
     });
     return true;
   }

@@ -28,8 +28,8 @@ export interface TrainedStep {
   /** False if loss or gradients overflowed: then nothing was changed. */
   readonly applied: boolean;
   readonly examples: readonly RecordEntry[];
-  /** Pictures of the step's first batch; to be asked for before the next step. */
-  readonly strip: () => Promise<StripEntry[]>;
+  /** Pictures of the step's first batch; to be asked for before the next step. See {@link StripPainter.paint}. */
+  readonly strip: (timed?: boolean) => Promise<StripEntry[]>;
 }
 
 /** A step whose commands are all with the GPU. */
@@ -65,9 +65,9 @@ export async function recordStep(
     examples: planned.flatMap(({ entries }, i) =>
       entries.map(({ image, timestep }, j) => ({ image, timestep, loss: exampleLosses[i]![j]! })),
     ),
-    strip: () => {
+    strip: (timed) => {
       const { entries, batch } = defined(planned[0]);
-      return strips.paint(entries, imageIds, batch, predictClean(batch, defined(predictions[0]), settings));
+      return strips.paint(entries, imageIds, batch, predictClean(batch, defined(predictions[0]), settings), timed);
     },
   }));
   return { result: trained };
