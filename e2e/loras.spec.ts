@@ -159,7 +159,7 @@ test('two LoRAs with sliders, and a third from the Hub', async ({ page }) => {
     await page.getByRole('button', { name: 'Search' }).click();
     await page.getByRole('button', { name: 'Files of someone/stars' }).click();
     await page.getByRole('button', { name: 'Get Stars.safetensors' }).click();
-    await expect(page.getByText('“Stars” is on the shelf')).toBeVisible();
+    await expect(page.getByText('“Stars” is on the shelf', { exact: true })).toBeVisible();
     await page.getByRole('button', { name: 'Close' }).click();
     await expect(page.getByRole('listitem', { name: 'Stars' })).toBeVisible();
     await hub.close();
