@@ -121,7 +121,8 @@ test('two LoRAs with sliders, and a third from the Hub', async ({ page }) => {
   await test.step('off the shelf and back', async () => {
     await page.getByRole('button', { name: 'Take Waves off the shelf' }).click();
     await expect(page.getByRole('listitem', { name: 'Waves' })).toBeHidden();
-    await page.getByRole('button', { name: 'Undo' }).click();
+    const toast = page.getByRole('listitem').filter({ hasText: '“Waves” taken off the shelf' });
+    await toast.getByRole('button', { name: 'Undo' }).click();
     await expect(page.getByRole('listitem', { name: 'Waves' })).toBeVisible();
   });
 
