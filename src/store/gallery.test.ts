@@ -18,6 +18,7 @@ const request: GenerateRequest = {
 const picture = (change: Partial<GenerateRequest>) => ({
   request: { ...request, ...change },
   loraNames: ['Pixel art'],
+  isPartial: false,
 });
 const lora = { source: { kind: 'run', runId: 'r' }, weight: 0.8 } as const;
 

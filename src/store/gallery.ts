@@ -58,26 +58,29 @@ export function describePicture(picture: Pick<GalleryPicture, 'request' | 'loraN
   return `${describeLoras(picture)}, seed ${picture.request.seed}`;
 }
 
-type Described = Pick<GalleryPicture, 'request' | 'loraNames' | 'plot'>;
+type Described = Pick<GalleryPicture, 'request' | 'loraNames' | 'plot' | 'isPartial'>;
 
-/** The facts of a picture that two may differ in, in the order of their weight. */
-function factsOf(picture: Described): string[] {
-  const { request } = picture;
+/** What a picture was drawn with, fact by fact. */
+export function drawnWith(picture: Described): string[] {
+  const { request, isPartial } = picture;
   const karras = request.schedulerOptions?.useKarrasSigmas === true ? ' Karras' : '';
   return [
     describeLoras(picture),
     `seed ${request.seed}`,
-    `guidance ${request.guidanceScale}`,
-    `${request.numInferenceSteps} steps`,
+    `${request.numInferenceSteps} steps${isPartial ? ' (stopped before its end)' : ''}`,
     `${schedulerLabels[request.scheduler]}${karras}`,
-    request.modelId,
-    request.prompt === '' ? 'no prompt' : `“${request.prompt}”`,
+    `guidance ${request.guidanceScale}`,
   ];
 }
 
 /** What tells a picture from the one beside it, as a line; as {@link describePicture} where these facts are all the same. */
 export function describeBeside(picture: Described, other: Described): string {
   if (picture.plot || other.plot) return describePicture(picture);
+  const factsOf = (each: Described): string[] => [
+    ...drawnWith(each),
+    each.request.modelId,
+    each.request.prompt === '' ? 'no prompt' : `“${each.request.prompt}”`,
+  ];
   const others = factsOf(other);
   const own = factsOf(picture).filter((fact, index) => fact !== others[index]);
   return own.length === 0 ? describePicture(picture) : own.slice(0, 3).join(', ');

@@ -1,7 +1,6 @@
-import { describeBeside, describeLoras, describePicture } from '../../../store/gallery.ts';
+import { describeBeside, describePicture, drawnWith } from '../../../store/gallery.ts';
 import { formatDuration } from '../../../store/format.ts';
 import { runningJob } from '../../../store/generate.ts';
-import { schedulerLabels } from '../../../store/generateForm.ts';
 import type { GalleryPicture } from '../../../worker/protocol.ts';
 import { BlobImage } from '../../components/BlobImage.tsx';
 import { CompareWipe } from '../../components/CompareWipe.tsx';
@@ -13,22 +12,13 @@ import { Filmstrip } from './Filmstrip.tsx';
 import { PictureActions } from './PictureActions.tsx';
 
 function Facts({ picture }: { readonly picture: GalleryPicture }) {
-  const { request, width, height, milliseconds, isPartial } = picture;
-  const karras = request.schedulerOptions?.useKarrasSigmas === true ? ' Karras' : '';
+  const { request, width, height, milliseconds } = picture;
   return (
     <div className="result-text">
       <p title={request.prompt}>{request.prompt === '' ? 'no prompt' : request.prompt}</p>
       <p className="result-facts">
-        {picture.plot ? (
-          describePicture(picture)
-        ) : (
-          <>
-            {describeLoras(picture)} · seed {request.seed} · {request.numInferenceSteps} steps
-            {isPartial ? ' (stopped before its end)' : ''} · {schedulerLabels[request.scheduler]}
-            {karras} · guidance {request.guidanceScale}
-          </>
-        )}{' '}
-        · {width} × {height} · {formatDuration(milliseconds / 1000)}
+        {picture.plot ? describePicture(picture) : drawnWith(picture).join(' · ')} · {width} × {height} ·{' '}
+        {formatDuration(milliseconds / 1000)}
       </p>
     </div>
   );
