@@ -44,7 +44,7 @@ export interface GallerySlice {
 const bySavedAt = (a: GalleryPicture, b: GalleryPicture): number => a.savedAt - b.savedAt || (a.id < b.id ? -1 : 1);
 
 /** What a picture was drawn with, as a line: `Pixel art at 0.80 + Neon at 0.50`, or `plain model`. */
-export function describeLoras({ request, loraNames }: Pick<GalleryPicture, 'request' | 'loraNames'>): string {
+function describeLoras({ request, loraNames }: Pick<GalleryPicture, 'request' | 'loraNames'>): string {
   const used = request.loras
     .map(({ weight, enabled = true }, index) => ({ weight, enabled, name: loraNames[index] ?? 'LoRA' }))
     .filter(({ enabled }) => enabled);

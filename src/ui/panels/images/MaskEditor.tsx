@@ -52,8 +52,7 @@ export function MaskEditor({ image, url, sizes: trainedAt, onEdit }: MaskEditorP
 
   useEffect(() => {
     if (image.mask !== null) void mask.load(image.mask).then(() => setVersion((before) => before + 1));
-    // Only what was stored when the editor was opened.
-    // eslint-disable-next-line react-hooks/exhaustive-deps
+    // oxlint-disable-next-line react-hooks/exhaustive-deps -- only what was stored when the editor was opened
   }, [mask]);
 
   useEffect(() => {
