@@ -82,25 +82,27 @@ fn tile_output(row: u32, quad: u32, sum: vec4f) {
   y[tile_split * params.images * params.height * params.width * width4 + at] = value;
 }
 
-@compute @workgroup_size(8, 8)
-fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) local: vec3u, @builtin(local_invocation_index) index: u32) {
+@compute @workgroup_size(TILE_THREADS)
+fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) index: u32) {
   let chosen = parity_of(tile.z / params.splits); // `parity` again, but known to be the same for the whole workgroup
   parity = chosen;
   // Other parities may have more rows than this one.
-  if (tile.y * TILE >= params.images * chosen.size.x * chosen.size.y) { return; }
-  tile_origin = vec2u(tile.y * TILE, tile.x * TILE / 4u);
+  if (tile.y * TILE_ROWS >= params.images * chosen.size.x * chosen.size.y) { return; }
+  tile_origin = vec2u(tile.y * TILE_ROWS, tile.x * TILE_COLUMNS / 4u);
   tile_split = tile.z % params.splits;
   let width4 = params.channels / 4u;
   let depth4 = (params.source_channels + 3u) / 4u;
   let quads = chosen.taps.x * chosen.taps.y * depth4;
   // Each invocation loads four values of k of four rows; k runs over the taps, and over the channels of each.
-  let k_quad = index & 3u;
-  let quad = index >> 2u;
-  let m = tile.y * TILE + quad * 4u;
-  let p0 = source_pixel(m);
-  let p1 = source_pixel(m + 1u);
-  let p2 = source_pixel(m + 2u);
-  let p3 = source_pixel(m + 3u);
+  let k_quad = index % 4u;
+  var pixels: array<vec3i, 4u * TILE_LEFT_LOADS>;
+  for (var load = 0u; load < TILE_LEFT_LOADS; load++) {
+    let m = tile_origin.x + tile_quad(index, load) * 4u;
+    pixels[4u * load] = source_pixel(m);
+    pixels[4u * load + 1u] = source_pixel(m + 1u);
+    pixels[4u * load + 2u] = source_pixel(m + 2u);
+    pixels[4u * load + 3u] = source_pixel(m + 3u);
+  }
   let steps = (quads + TILE_DEPTH / 4u - 1u) / (TILE_DEPTH / 4u);
   let share = (steps + params.splits - 1u) / params.splits * (TILE_DEPTH / 4u);
   let end = min((tile.z % params.splits + 1u) * share, quads);
@@ -110,24 +112,35 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) local:
     let c4 = k4 % depth4;
     let tap = vec2u(tap_index / chosen.taps.y, tap_index % chosen.taps.y);
     let shift = select(vec2i(tap), -vec2i(tap), BACKWARD);
-    tile_put_left(k_quad, quad, source_quad(p0, shift, c4), source_quad(p1, shift, c4), source_quad(p2, shift, c4), source_quad(p3, shift, c4));
+    for (var load = 0u; load < TILE_LEFT_LOADS; load++) {
+      let quad = tile_quad(index, load);
+      if (tile_has_rows(quad)) {
+        tile_put_left(k_quad, quad, source_quad(pixels[4u * load], shift, c4), source_quad(pixels[4u * load + 1u], shift, c4),
+          source_quad(pixels[4u * load + 2u], shift, c4), source_quad(pixels[4u * load + 3u], shift, c4));
+      }
+    }
     if (BACKWARD) {
       // The weights' rows are this kernel's columns.
       let weight_tap = chosen.first_tap + tap * chosen.tap_step;
-      let n = min(tile.x * TILE + quad * 4u, params.channels - 4u);
-      let at = ((weight_tap.x * params.kernel + weight_tap.y) * params.channels + n) * depth4 + c4;
-      tile_put_right(k_quad, quad, weight_quad(at), weight_quad(at + depth4),
-        weight_quad(at + 2u * depth4), weight_quad(at + 3u * depth4));
+      for (var load = 0u; load < TILE_RIGHT_LOADS; load++) {
+        let quad = tile_quad(index, load);
+        let n = min(tile.x * TILE_COLUMNS + quad * 4u, params.channels - 4u);
+        let at = ((weight_tap.x * params.kernel + weight_tap.y) * params.channels + n) * depth4 + c4;
+        if (tile_has_columns(quad)) {
+          tile_put_right(k_quad, quad, weight_quad(at), weight_quad(at + depth4),
+            weight_quad(at + 2u * depth4), weight_quad(at + 3u * depth4));
+        }
+      }
     } else {
-      let n4 = min(tile_origin.y + (index & 15u), width4 - 1u);
-      for (var i = index; i < 256u; i += 64u) {
-        let k = min(first * 4u + (i >> 4u), quads * 4u - 1u);
-        tile_right[i] = weight_quad(k * width4 + n4);
+      let n4 = min(tile_origin.y + index % TILE_COLUMN_QUADS, width4 - 1u);
+      for (var i = index; i < TILE_DEPTH * TILE_COLUMN_QUADS; i += TILE_THREADS) {
+        let k = min(first * 4u + i / TILE_COLUMN_QUADS, quads * 4u - 1u);
+        tile_put_right_row(i, weight_quad(k * width4 + n4));
       }
     }
     workgroupBarrier();
-    tile_multiply(local.xy, min(TILE_DEPTH, (quads - first) * 4u));
+    tile_multiply(index, min(TILE_DEPTH, (quads - first) * 4u));
     workgroupBarrier();
   }
-  tile_finish(local.xy);
+  tile_finish(index);
 }

@@ -50,47 +50,59 @@ fn tile_output(row: u32, quad: u32, sum: vec4f) {
   y[(tile_split * params.rows + m) * width4 + n4] = value;
 }
 
-@compute @workgroup_size(8, 8)
-fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) local: vec3u, @builtin(local_invocation_index) index: u32) {
-  tile_origin = vec2u(tile.y * TILE, tile.x * TILE / 4u);
+@compute @workgroup_size(TILE_THREADS)
+fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) index: u32) {
+  let first_row = tile.y * TILE_ROWS;
+  let first_column = tile.x * TILE_COLUMNS;
+  tile_origin = vec2u(first_row, first_column / 4u);
   tile_split = tile.z;
-  // Each invocation loads four values of k of four rows and of four columns.
-  let depth4 = index & 3u;
-  let quad = index >> 2u;
-  let m = tile.y * TILE + quad * 4u;
-  let n = tile.x * TILE + quad * 4u;
+  let depth4 = index % 4u;
   let steps = (params.in_features + TILE_DEPTH - 1u) / TILE_DEPTH;
-  var lora_steps = 0u;
-  var steps_per_group = 1u;
-  var first_group = 0u;
-  if (params.rank > 0u) {
-    // The branch is the same product once more, with the rank as its depth, for each group that the tile touches.
-    let width = params.out_features / params.groups;
-    let last = min(tile.x * TILE + TILE, params.out_features) - 1u;
-    steps_per_group = (params.rank + TILE_DEPTH - 1u) / TILE_DEPTH;
-    first_group = tile.x * TILE / width;
-    lora_steps = (last / width - first_group + 1u) * steps_per_group;
-  }
+  // The branch is the same product once more, with the rank as its depth, for each group that the tile touches. How many these
+  // are must not move the bounds of the splits, which are the same for tiles of all shapes.
+  let lora_steps = (params.rank + TILE_DEPTH - 1u) / TILE_DEPTH;
+  let width = params.out_features / params.groups;
+  let first_group = first_column / width;
+  let groups = (min(first_column + TILE_COLUMNS, params.out_features) - 1u) / width - first_group + 1u;
   let share = (steps + lora_steps + params.splits - 1u) / params.splits;
-  let end = min((tile.z + 1u) * share, steps + lora_steps);
-  for (var step = tile.z * share; step < end; step++) {
+  let begin = tile.z * share;
+  let bounds = vec2u(begin, min(begin + share, steps + lora_steps));
+  let branch = max(bounds, vec2u(steps)) - steps;
+  let ends = bounds + branch * (groups - 1u);
+  for (var step = ends.x; step < ends.y; step++) {
     var depth: u32;
     if (step < steps) {
       let k4 = step * TILE_DEPTH / 4u + depth4;
       depth = min(TILE_DEPTH, params.in_features - step * TILE_DEPTH);
-      tile_put_left(depth4, quad, x_quad(m, k4), x_quad(m + 1u, k4), x_quad(m + 2u, k4), x_quad(m + 3u, k4));
-      tile_put_right(depth4, quad, w_quad(n, k4), w_quad(n + 1u, k4), w_quad(n + 2u, k4), w_quad(n + 3u, k4));
+      for (var load = 0u; load < TILE_LEFT_LOADS; load++) {
+        let quad = tile_quad(index, load);
+        let m = first_row + quad * 4u;
+        if (tile_has_rows(quad)) { tile_put_left(depth4, quad, x_quad(m, k4), x_quad(m + 1u, k4), x_quad(m + 2u, k4), x_quad(m + 3u, k4)); }
+      }
+      for (var load = 0u; load < TILE_RIGHT_LOADS; load++) {
+        let quad = tile_quad(index, load);
+        let n = first_column + quad * 4u;
+        if (tile_has_columns(quad)) { tile_put_right(depth4, quad, w_quad(n, k4), w_quad(n + 1u, k4), w_quad(n + 2u, k4), w_quad(n + 3u, k4)); }
+      }
     } else {
-      let group = first_group + (step - steps) / steps_per_group;
-      let r0 = (step - steps) % steps_per_group * TILE_DEPTH;
+      let group = first_group + (step - steps) % groups;
+      let r0 = (step - steps) / groups * TILE_DEPTH;
       let r = r0 + depth4 * 4u;
       depth = min(TILE_DEPTH, params.rank - r0);
-      tile_put_left(depth4, quad, t_quad(m, group, r), t_quad(m + 1u, group, r), t_quad(m + 2u, group, r), t_quad(m + 3u, group, r));
-      tile_put_right(depth4, quad, b_quad(n, group, r), b_quad(n + 1u, group, r), b_quad(n + 2u, group, r), b_quad(n + 3u, group, r));
+      for (var load = 0u; load < TILE_LEFT_LOADS; load++) {
+        let quad = tile_quad(index, load);
+        let m = first_row + quad * 4u;
+        if (tile_has_rows(quad)) { tile_put_left(depth4, quad, t_quad(m, group, r), t_quad(m + 1u, group, r), t_quad(m + 2u, group, r), t_quad(m + 3u, group, r)); }
+      }
+      for (var load = 0u; load < TILE_RIGHT_LOADS; load++) {
+        let quad = tile_quad(index, load);
+        let n = first_column + quad * 4u;
+        if (tile_has_columns(quad)) { tile_put_right(depth4, quad, b_quad(n, group, r), b_quad(n + 1u, group, r), b_quad(n + 2u, group, r), b_quad(n + 3u, group, r)); }
+      }
     }
     workgroupBarrier();
-    tile_multiply(local.xy, depth);
+    tile_multiply(index, depth);
     workgroupBarrier();
   }
-  tile_finish(local.xy);
+  tile_finish(index);
 }

@@ -30,16 +30,15 @@ fn tile_output(row: u32, quad: u32, sum: vec4f) {
   if (m < params.rows && n4 < width4) { dx[(tile_split * params.rows + m) * width4 + n4] = sum; }
 }
 
-@compute @workgroup_size(8, 8)
-fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) local: vec3u, @builtin(local_invocation_index) index: u32) {
-  tile_origin = vec2u(tile.y * TILE, tile.x * TILE / 4u);
+@compute @workgroup_size(TILE_THREADS)
+fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) index: u32) {
+  let first_row = tile.y * TILE_ROWS;
+  tile_origin = vec2u(first_row, tile.x * TILE_COLUMNS / 4u);
   tile_split = tile.z;
   let width4 = params.in_features / 4u;
-  // Each invocation loads four values of k of four rows, and four columns of four values of k.
-  let depth4 = index & 3u;
-  let quad = index >> 2u;
-  let m = tile.y * TILE + quad * 4u;
-  let n4 = min(tile_origin.y + (index & 15u), width4 - 1u);
+  // Each invocation loads four values of k of four rows, and four columns of some values of k.
+  let depth4 = index % 4u;
+  let n4 = min(tile_origin.y + index % TILE_COLUMN_QUADS, width4 - 1u);
   let steps = (params.out_features + TILE_DEPTH - 1u) / TILE_DEPTH;
   // The LoRA branch is the same product once more, with the ranks as its depth; none without a branch, where ranks = 0.
   let lora_steps = (params.ranks + TILE_DEPTH - 1u) / TILE_DEPTH;
@@ -51,24 +50,32 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) local:
       let k0 = step * TILE_DEPTH;
       let k4 = k0 / 4u + depth4;
       depth = min(TILE_DEPTH, params.out_features - k0);
-      tile_put_left(depth4, quad, dy_quad(m, k4), dy_quad(m + 1u, k4), dy_quad(m + 2u, k4), dy_quad(m + 3u, k4));
-      for (var i = index; i < 256u; i += 64u) {
-        let k = min(k0 + (i >> 4u), params.out_features - 1u);
-        tile_right[i] = weight_quad(k * width4 + n4);
+      for (var load = 0u; load < TILE_LEFT_LOADS; load++) {
+        let quad = tile_quad(index, load);
+        let m = first_row + quad * 4u;
+        if (tile_has_rows(quad)) { tile_put_left(depth4, quad, dy_quad(m, k4), dy_quad(m + 1u, k4), dy_quad(m + 2u, k4), dy_quad(m + 3u, k4)); }
+      }
+      for (var i = index; i < TILE_DEPTH * TILE_COLUMN_QUADS; i += TILE_THREADS) {
+        let k = min(k0 + i / TILE_COLUMN_QUADS, params.out_features - 1u);
+        tile_put_right_row(i, weight_quad(k * width4 + n4));
       }
     } else {
       let r0 = (step - steps) * TILE_DEPTH;
       let r = r0 + depth4 * 4u;
       depth = min(TILE_DEPTH, params.ranks - r0);
-      tile_put_left(depth4, quad, dt_quad(m, r), dt_quad(m + 1u, r), dt_quad(m + 2u, r), dt_quad(m + 3u, r));
-      for (var i = index; i < 256u; i += 64u) {
-        let k = min(r0 + (i >> 4u), params.ranks - 1u);
-        tile_right[i] = a[k * width4 + n4];
+      for (var load = 0u; load < TILE_LEFT_LOADS; load++) {
+        let quad = tile_quad(index, load);
+        let m = first_row + quad * 4u;
+        if (tile_has_rows(quad)) { tile_put_left(depth4, quad, dt_quad(m, r), dt_quad(m + 1u, r), dt_quad(m + 2u, r), dt_quad(m + 3u, r)); }
+      }
+      for (var i = index; i < TILE_DEPTH * TILE_COLUMN_QUADS; i += TILE_THREADS) {
+        let k = min(r0 + i / TILE_COLUMN_QUADS, params.ranks - 1u);
+        tile_put_right_row(i, a[k * width4 + n4]);
       }
     }
     workgroupBarrier();
-    tile_multiply(local.xy, depth);
+    tile_multiply(index, depth);
     workgroupBarrier();
   }
-  tile_finish(local.xy);
+  tile_finish(index);
 }

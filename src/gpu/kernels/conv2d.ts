@@ -4,7 +4,6 @@
  */
 import narrowShader from '../../../shaders/conv2d_narrow.wgsl?raw';
 import shader from '../../../shaders/conv2d.wgsl?raw';
-import tile from '../../../shaders/tile.wgsl?raw';
 import { invariant } from '../../core/invariant.ts';
 import {
   cpuTensor,
@@ -23,6 +22,7 @@ import { loraDownGradient, loraGradientB, type LoraBranch, type LoraSizes } from
 import { cpuWeights } from './packed.ts';
 import { depthSplits, splitProduct, type Epilogue } from './splitDepth.ts';
 import { sumRows } from './sumRows.ts';
+import { dispatchProduct } from './tile.ts';
 
 export interface ConvWeights {
   /** Words of `format`: [kernel, kernel, in, out], both channel counts padded to multiples of 4: see {@link packConvWeights}. */
@@ -123,15 +123,17 @@ const run = defineKernel<Inputs, Attributes>({
       target: TensorInfo,
       { bias: ownBias, time: ownTime, residual: ownResidual }: Required<Epilogue>,
     ): void =>
-      dispatch({
-        shader: tile + shader,
+      dispatchProduct({
+        shader,
         label: 'conv2d',
         constants: { ...constants, ALIGNED: aligned },
         weights: format,
         outputs: [target],
         inputs: [...sources, weight, ownBias, ownTime, ownResidual],
         uniforms: [...sizes, ...flags([ownBias, ownTime, ownResidual]), splits],
-        workgroups: [Math.ceil(channels / 64), Math.ceil(rows / 64), count * splits],
+        rows,
+        columns: channels,
+        count: count * splits,
         flop,
       });
     return [splitProduct(to, splits, { bias, time, residual }, multiply)];

@@ -4,21 +4,13 @@
  */
 import backwardShader from '../../../shaders/linear_backward.wgsl?raw';
 import forwardShader from '../../../shaders/linear.wgsl?raw';
-import tile from '../../../shaders/tile.wgsl?raw';
 import { invariant } from '../../core/invariant.ts';
-import {
-  cpuTensor,
-  cpuValues,
-  defineKernel,
-  differentiable,
-  dispatch,
-  type Tensor,
-  type TensorInfo,
-} from '../runtime.ts';
+import { cpuTensor, cpuValues, defineKernel, differentiable, type Tensor, type TensorInfo } from '../runtime.ts';
 import { weightWords, type WeightFormat } from '../weightFormat.ts';
 import { loraDown, loraDownGradient, loraGradients, type LoraBranch, type LoraSizes } from './loraBranch.ts';
 import { cpuWeights } from './packed.ts';
 import { depthSplits, splitProduct, type Epilogue } from './splitDepth.ts';
+import { dispatchProduct } from './tile.ts';
 
 export interface LinearWeights {
   /** Words of `format`, logically [outFeatures, inFeatures], row-major: torch's layout. */
@@ -50,8 +42,8 @@ const runForward = defineKernel<ForwardInputs, Attributes>({
   ) => {
     const splits = depthSplits({ rows, columns: outFeatures, depth: inFeatures });
     const multiply = (output: TensorInfo, { bias: ownBias, residual: ownResidual }: Required<Epilogue>): void =>
-      dispatch({
-        shader: tile + forwardShader,
+      dispatchProduct({
+        shader: forwardShader,
         label: 'linear',
         weights: format,
         outputs: [output],
@@ -66,7 +58,9 @@ const runForward = defineKernel<ForwardInputs, Attributes>({
           Number(ownResidual !== null),
           splits,
         ],
-        workgroups: [Math.ceil(outFeatures / 64), Math.ceil(rows / 64), splits],
+        rows,
+        columns: outFeatures,
+        count: splits,
         flop: 2 * rows * outFeatures * (inFeatures + rank),
       });
     return [splitProduct([...x.shape.slice(0, -1), outFeatures], splits, { bias, residual }, multiply)];
@@ -102,14 +96,16 @@ const runBackward = defineKernel<BackwardInputs, Attributes>({
   webgpu: ({ dy, weight, dt = null, a = null }, { rows, inFeatures, outFeatures, groups, rank, format }) => {
     const splits = depthSplits({ rows, columns: inFeatures, depth: outFeatures });
     const multiply = (output: TensorInfo): void =>
-      dispatch({
-        shader: tile + backwardShader,
+      dispatchProduct({
+        shader: backwardShader,
         label: 'linear_backward',
         weights: format,
         outputs: [output],
         inputs: [dy, weight, dt, a],
         uniforms: [rows, outFeatures, inFeatures, groups * rank, splits],
-        workgroups: [Math.ceil(inFeatures / 64), Math.ceil(rows / 64), splits],
+        rows,
+        columns: inFeatures,
+        count: splits,
         flop: 2 * rows * inFeatures * (outFeatures + groups * rank),
       });
     return [splitProduct([...dy.shape.slice(0, -1), inFeatures], splits, {}, multiply)];

@@ -7,8 +7,9 @@ import joinShader from '../../../shaders/join_splits.wgsl?raw';
 import { dispatch, emptyTensor, releaseTensor, runtime, type TensorInfo } from '../runtime.ts';
 import { flatGrid } from './grid.ts';
 
-/** As in tile.wgsl. */
+/** Of the default tile, and the yardstick whatever tile is chosen: a choice by timing must not move the splits. */
 const tileSide = 64;
+/** As in tile.wgsl. */
 const tileDepth = 16;
 /** Workgroups that keep a GPU busy; more than that, and parts cost more than they bring. */
 const enoughWorkgroups = 160;
