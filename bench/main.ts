@@ -15,12 +15,13 @@ import { benchLoading, type LoadingReport, loadingTable } from './loading.ts';
 import { benchModel, modelMarkdown, modelTable, type ModelReport } from './model.ts';
 import { benchMemory, memoryTable, type MemoryReport } from './memory.ts';
 import { openNodeGpu } from './nodeGpu.ts';
+import { benchShortcuts, shortcutTable, type ShortcutReport } from './shortcuts.ts';
 import { benchStep } from './step.ts';
 import { histogram, stepTable } from './stepTable.ts';
 import { benchPrecision, curveTable, type CurveReport } from './precision.ts';
 import type { StepReport } from './trainingStep.ts';
 
-type Part = 'hot' | 'model' | 'kernels' | 'step' | 'memory' | 'loading' | 'precision';
+type Part = 'hot' | 'model' | 'kernels' | 'step' | 'memory' | 'loading' | 'precision' | 'shortcuts';
 
 interface Flags {
   readonly json?: string;
@@ -44,6 +45,7 @@ interface Report {
   memory?: MemoryReport;
   loading?: LoadingReport[];
   precision?: CurveReport;
+  shortcuts?: ShortcutReport[];
 }
 
 /** The same for the whole model, whose cost grows with the fourth power. */
@@ -118,6 +120,17 @@ async function bench(part: Part | undefined, flags: Flags): Promise<number> {
     }
     print(`\n${flags.steps} steps of the demo model, int8 weights against f16\n${curveTable(report.precision)}`);
   }
+  // Not part of everything: it draws 35 pictures.
+  if (part === 'shortcuts') {
+    const gpu = await openNodeGpu();
+    report.gpu = describeGpu(gpu.runtime);
+    try {
+      report.shortcuts = await benchShortcuts(gpu.dispatches, 20, (name) => process.stderr.write(`  ${name}\n`));
+    } finally {
+      stopRuntime();
+    }
+    print(`\nGPU: ${report.gpu}\n5 pictures of 20 steps each\n${shortcutTable(report.shortcuts)}`);
+  }
   if (flags.markdown) await writeFile(flags.markdown, markdown(report));
   if (flags.json) await writeFile(flags.json, `${JSON.stringify(report, null, 2)}\n`);
   return 0;
@@ -159,7 +172,7 @@ await new Command('bench')
   .addCommand(
     new Command('run')
       .addArgument(
-        new Argument('[part]', 'what to measure; everything but loading and precision if left out').choices([
+        new Argument('[part]', 'what to measure; everything but loading, precision and shortcuts if left out').choices([
           'hot',
           'model',
           'kernels',
@@ -167,6 +180,7 @@ await new Command('bench')
           'memory',
           'loading',
           'precision',
+          'shortcuts',
         ]),
       )
       .option('--json <file>', 'write all numbers as JSON')

@@ -5,6 +5,7 @@
 import { afterAll, expect, test } from 'vitest';
 import { defined } from '../src/core/invariant.ts';
 import { stopRuntime } from '../src/gpu/runtime.ts';
+import { SHALLOW_SHARES } from '../src/core/shortcuts.ts';
 import { defaultTrainOptions } from '../src/core/trainOptions.ts';
 import { parseClipTextConfig } from '../src/models/clip.ts';
 import { ConfigReader } from '../src/models/config.ts';
@@ -22,7 +23,7 @@ afterAll(() => {
 test('SD1.5 at 512 px within its bytes and dispatches', { timeout: 600_000 }, async () => {
   const report = await benchMemory();
   const rows = memoryRows(report);
-  expect(rows).toHaveLength(11);
+  expect(rows).toHaveLength(13);
   const over = rows.filter(
     ({ pass, mostBytes, mostDispatches }) =>
       pass.peakBytes > mostBytes || pass.dispatches > (mostDispatches ?? Infinity),
@@ -53,6 +54,13 @@ test('SD1.5 at 512 px within its bytes and dispatches', { timeout: 600_000 }, as
   const kept = defaultTrainOptions.activationMemory;
   expect(keeping(kept).flop).toBeLessThan(2.4e12);
   expect(keeping(kept).peakBytes - step.peakBytes).toBeLessThanOrEqual(1e6 * kept);
+
+  // A call that reuses the depth runs conv_in, the last layer up and conv_out; keeping it costs no work.
+  const { keeping: whole, shallow } = report.reuse;
+  expect(whole.flop / 1e12).toBeCloseTo(1.6, 2);
+  expect(shallow.flop / whole.flop).toBeCloseTo(SHALLOW_SHARES.sd15, 3);
+  expect(shallow.dispatches).toBeLessThanOrEqual(33);
+  expect(report.demoReuse.shallow.flop / report.demoReuse.keeping.flop).toBeCloseTo(SHALLOW_SHARES.demo, 3);
 
   // 8.5 bits a weight.
   const int8 = defined(report.training.find(({ weights }) => weights === 'int8')).report;

@@ -9,7 +9,8 @@ import { AutoencoderKL } from '../src/models/vae.ts';
 import { unetShapes, vaeShapes } from '../tools/fullsize/shapes.ts';
 import type { BenchGpu } from './gpu.ts';
 import { openNullGpu } from './nodeGpu.ts';
-import { sd15Config, sd15VaeConfig, zeroWeights } from './sd15.ts';
+import { measureReuse, type ReuseReport } from './reuse.ts';
+import { demoConfig, sd15Config, sd15VaeConfig, zeroWeights } from './sd15.ts';
 import { formatTable, megabytes } from './table.ts';
 import { measurePass, measureStep, type PassReport, type StepReport } from './trainingStep.ts';
 
@@ -27,6 +28,9 @@ export interface MemoryReport {
   readonly decode: PassReport;
   /** With the encoder's weights on the GPU, as while images are prepared. */
   readonly encode: PassReport;
+  /** Of SD1.5, and of the demo model at its 64 px. */
+  readonly reuse: ReuseReport;
+  readonly demoReuse: ReuseReport;
 }
 
 const latentSide = 64;
@@ -37,8 +41,8 @@ const passes = 1;
 /** Needs a process of its own, without another GPU in it. */
 export async function benchMemory(): Promise<MemoryReport> {
   const gpu = await openNullGpu();
-  const loadUNet = (weights: WeightFormat): Promise<UNet2DCondition> =>
-    UNet2DCondition.load(zeroWeights(unetShapes(sd15Config)), sd15Config, undefined, weights);
+  const loadUNet = (weights: WeightFormat, config = sd15Config): Promise<UNet2DCondition> =>
+    UNet2DCondition.load(zeroWeights(unetShapes(config)), config, undefined, weights);
   const loadVae = (encoder: boolean): Promise<AutoencoderKL> =>
     AutoencoderKL.load(zeroWeights(vaeShapes(sd15VaeConfig)), sd15VaeConfig, { encoder, decoder: !encoder });
   const train = async (
@@ -64,6 +68,7 @@ export async function benchMemory(): Promise<MemoryReport> {
     await train(unet, 'f16', 1, 1000),
   ];
   trimMemory();
+  const reuse = await measureReuse(gpu, unet, latentSide);
   const decoder = await loadVae(false);
   const latents = new Float32Array(latentSide * latentSide * sd15VaeConfig.latentChannels);
   const decode = await measurePass(
@@ -77,7 +82,10 @@ export async function benchMemory(): Promise<MemoryReport> {
   const small = await loadUNet('int8');
   training.push(await train(small, 'int8', 1));
   small.dispose();
-  return { training, decode, encode };
+  const demo = await loadUNet('f16', demoConfig);
+  const demoReuse = await measureReuse(gpu, demo, demoConfig.sampleSize);
+  demo.dispose();
+  return { training, decode, encode, reuse, demoReuse };
 }
 
 async function measureEncoding(gpu: BenchGpu, encoder: AutoencoderKL): Promise<PassReport> {
@@ -101,7 +109,7 @@ const mostInference = 2.2e9;
 const mostTraining = { f16: [2.5e9, 2.9e9], int8: [1.7e9, 1.7e9] } as const;
 
 /** Every measurement beside its limit, which the test holds it to. */
-export function memoryRows({ training, decode, encode }: MemoryReport): MemoryRow[] {
+export function memoryRows({ training, decode, encode, reuse }: MemoryReport): MemoryRow[] {
   const inference = (name: string, pass: PassReport): MemoryRow => {
     return { name, pass, mostBytes: mostInference, mostDispatches: null };
   };
@@ -122,6 +130,8 @@ export function memoryRows({ training, decode, encode }: MemoryReport): MemoryRo
       .map(({ weights, report: { batchSize, forward } }) =>
         inference(`UNet, batch ${batchSize}, weights ${weights}`, forward),
       ),
+    inference('UNet, batch 2, its depth kept', reuse.keeping),
+    inference('UNet, batch 2, the depth reused', reuse.shallow),
     inference('decoding a picture, UNet loaded, weights f16', decode),
     inference('encoding a picture', encode),
   ];

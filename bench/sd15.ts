@@ -1,4 +1,5 @@
 /** Stable Diffusion 1.5 as shapes: its configuration and made-up weights, so that no download is needed. */
+import demoUNet from '../public/models/demo/unet/config.json' with { type: 'json' };
 import { float16ToFloat32 } from '../src/core/float16.ts';
 import { defined } from '../src/core/invariant.ts';
 import { ConfigReader } from '../src/models/config.ts';
@@ -10,6 +11,9 @@ import { drawable } from '../tools/fullsize/write.ts';
 import { modelSizes } from './kernels/inputs.ts';
 
 export const sd15Config: UNetConfig = parseUNetConfig(new ConfigReader('SD1.5', sd15Configs['unet/config.json']));
+
+/** The demo model's, which is of the same kind. */
+export const demoConfig: UNetConfig = parseUNetConfig(new ConfigReader('the demo model', demoUNet));
 
 export const sd15VaeConfig: VaeConfig = parseVaeConfig(new ConfigReader('SD1.5', sd15Configs['vae/config.json']));
 

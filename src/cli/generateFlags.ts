@@ -25,6 +25,9 @@ export interface GenerateFlags {
   readonly batch: number;
   readonly steps: number;
   readonly guidance?: number;
+  readonly guidanceStart: number;
+  readonly guidanceEnd: number;
+  readonly reuseInterval: number;
   readonly scheduler: NamedScheduler;
   readonly spacing?: TimestepSpacing;
   readonly karras: boolean;
@@ -100,6 +103,14 @@ export function generateOptions(): Command {
     .option('--batch <n>', 'pictures to draw at once', whole, 1)
     .option('--steps <n>', 'denoising steps', whole, 20)
     .option('--guidance <n>', 'guidance scale: how closely to follow the prompt; 7.5, and 3 for the demo model', real)
+    .option(
+      '--guidance-start <share>',
+      'faster: draw this share of the steps, 0 to 1, before guidance sets in',
+      real,
+      0,
+    )
+    .option('--guidance-end <share>', 'faster: end guidance after this share of the steps', real, 1)
+    .option('--reuse-interval <n>', 'faster: run the whole UNet every so many steps only (DeepCache)', whole, 1)
     .addOption(
       new Option('--scheduler <name>', `sampler: ${schedulerHelp}`)
         .argParser(schedulerOption)

@@ -52,6 +52,7 @@ describe('the values of an axis', () => {
 
   it.each([
     ['seed', '1.5', 'Seed: 1.5 is no whole number'],
+    ['reuse', '1.5', 'Reuse interval: 1.5 is no whole number'],
     ['guidance', 'much', 'CFG scale: much is no number'],
     ['size', '512', 'Size: 512 is no size'],
     ['seed', ' , ', 'Seed: there are no values'],
@@ -70,6 +71,9 @@ describe('what an axis does', () => {
     expect(only('steps', '7')[0]).toEqual({ ...settings, numInferenceSteps: 7 });
     expect(only('guidance', '2.5')[0]).toEqual({ ...settings, guidanceScale: 2.5 });
     expect(only('clip-skip', '2')[0]).toEqual({ ...settings, clipSkip: 2 });
+    expect(only('guidance-start', '0.2')[0]).toEqual({ ...settings, guidanceStart: 0.2 });
+    expect(only('guidance-end', '0.6-1 [3]').map((so) => 'guidanceEnd' in so && so.guidanceEnd)).toEqual([0.6, 0.8, 1]);
+    expect(only('reuse', '3')[0]).toEqual({ ...settings, reuseInterval: 3 });
     expect(only('size', '64x72')[0]).toEqual({ ...settings, width: 64, height: 72 });
     expect(only('scheduler', 'Euler')[0]).toEqual({ ...settings, scheduler: 'euler' });
   });

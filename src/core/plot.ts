@@ -7,9 +7,10 @@
  */
 import { LoratoryError } from './errors.ts';
 import { defined } from './invariant.ts';
+import type { Shortcuts } from './shortcuts.ts';
 
 /** The settings that axes change; a page's or a command's own settings have more. */
-export interface PlotSettings {
+export interface PlotSettings extends Shortcuts {
   readonly prompt: string;
   readonly negativePrompt: string;
   readonly seed: number;
@@ -38,6 +39,9 @@ export const AXIS_KINDS = [
   'prompt',
   'size',
   'clip-skip',
+  'guidance-start',
+  'guidance-end',
+  'reuse',
 ] as const;
 export type AxisKind = (typeof AXIS_KINDS)[number];
 
@@ -52,6 +56,9 @@ export const AXIS_LABELS: Readonly<Record<AxisKind, string>> = {
   prompt: 'Prompt S/R',
   size: 'Size',
   'clip-skip': 'Clip skip',
+  'guidance-start': 'Guidance start',
+  'guidance-end': 'Guidance end',
+  reuse: 'Reuse interval',
 };
 
 export interface PlotAxis {
@@ -98,8 +105,8 @@ export interface Plot<S extends PlotSettings> {
 
 const NUMBER = '[+-]?\\d*\\.?\\d+';
 const RANGE = new RegExp(`^(${NUMBER})\\s*-\\s*(${NUMBER})(?:\\s*\\(([+-]?\\d*\\.?\\d+)\\)|\\s*\\[(\\d+)\\])?$`);
-const WHOLE: readonly AxisKind[] = ['training-step', 'seed', 'steps', 'clip-skip'];
-const NUMERIC: readonly AxisKind[] = [...WHOLE, 'lora-weight', 'guidance'];
+const WHOLE: readonly AxisKind[] = ['training-step', 'seed', 'steps', 'clip-skip', 'reuse'];
+const NUMERIC: readonly AxisKind[] = [...WHOLE, 'lora-weight', 'guidance', 'guidance-start', 'guidance-end'];
 
 /** Most cells of a plot: more is a slip of the hand, and would take hours. */
 export const MOST_CELLS = 400;
@@ -183,6 +190,12 @@ function applyValue<S extends PlotSettings>(settings: S, axis: PlotAxis, value: 
       return { ...settings, guidanceScale: Number(value) };
     case 'clip-skip':
       return { ...settings, clipSkip: Number(value) };
+    case 'guidance-start':
+      return { ...settings, guidanceStart: Number(value) };
+    case 'guidance-end':
+      return { ...settings, guidanceEnd: Number(value) };
+    case 'reuse':
+      return { ...settings, reuseInterval: Number(value) };
     case 'size':
       return { ...settings, ...sizeOf(value) };
     case 'scheduler': {

@@ -109,6 +109,17 @@ export function reshape(x: Tensor, shape: readonly number[]): Tensor {
   return tfReshape(x, [...shape]);
 }
 
+/** Samples `from` .. `from + count` of x [N, H, W, C]. */
+export function sliceSamples(x: Tensor, from: number, count: number): Tensor {
+  const [, ...rest] = x.shape;
+  return tfSlice(x, [from, 0, 0, 0], [count, ...rest]);
+}
+
+/** Puts samples [N, H, W, C] of equal size after one another. */
+export function concatSamples(xs: readonly Tensor[]): Tensor {
+  return tfConcat([...xs], 0);
+}
+
 /** Rows `from` .. `from + count` of x [N, H, W, C]. */
 export function sliceRows(x: Tensor, from: number, count: number): Tensor {
   const [n = 0, , width = 0, channels = 0] = x.shape;

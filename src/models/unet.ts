@@ -21,7 +21,7 @@ import type { Conv2d } from '../nn/conv2d.ts';
 import type { Linear } from '../nn/linear.ts';
 import type { GroupNorm } from '../nn/norms.ts';
 import { ResnetBlock } from '../nn/resnetBlock.ts';
-import { runSegments, type Segment, type Values } from '../nn/segments.ts';
+import { runSegments, runSegmentsFor, segmentsTowards, type Segment, type Values } from '../nn/segments.ts';
 import { LayerLoader, trainableTensors, type AdaptableLayer, type WeightReader } from '../nn/weights.ts';
 import type { CrossAttentionCache } from './spatialTransformer.ts';
 import { SpatialTransformer, type Extras, type Tap } from './spatialTransformer.ts';
@@ -253,16 +253,59 @@ export class UNet2DCondition {
    * this context, keys and values are computed once; not for training.
    */
   forward(sample: Tensor, timesteps: readonly number[], context: Tensor, cache?: CrossAttentionCache): Tensor {
+    return this.run(sample, timesteps, context, cache, (values) => runSegments(this.segments(), values, 'out'));
+  }
+
+  /** As {@link forward}, with what {@link forwardShallow} needs of this call. Both tensors are the caller's to dispose. */
+  forwardKeeping(
+    sample: Tensor,
+    timesteps: readonly number[],
+    context: Tensor,
+    cache?: CrossAttentionCache,
+  ): { readonly output: Tensor; readonly deep: Tensor } {
+    return this.run(sample, timesteps, context, cache, (values) => {
+      const segments = this.segments();
+      const [output, deep] = runSegmentsFor(segments, values, ['out', deepValue(segments)]) as [Tensor, Tensor];
+      return { output, deep };
+    });
+  }
+
+  /**
+   * As {@link forward}, but only conv_in, the last layer up and conv_out run: what the layers within would give the last layer, [N, H, W, C0],
+   * is taken from an earlier call, whose timestep was near. The cut is DeepCache's first branch (Ma, Fang & Wang 2023).
+   */
+  forwardShallow(
+    sample: Tensor,
+    timesteps: readonly number[],
+    context: Tensor,
+    deep: Tensor,
+    cache?: CrossAttentionCache,
+  ): Tensor {
+    return this.run(sample, timesteps, context, cache, (values) => {
+      const segments = this.segments();
+      const name = deepValue(segments);
+      return runSegments(segmentsTowards(segments, [name], 'out'), new Map([...values, [name, deep]]), 'out');
+    });
+  }
+
+  private run<T>(
+    sample: Tensor,
+    timesteps: readonly number[],
+    context: Tensor,
+    cache: CrossAttentionCache | undefined,
+    compute: (values: Values) => T,
+  ): T {
     invariant(sample.shape[0] === timesteps.length, 'One timestep a sample', { shape: sample.shape, timesteps });
     const time = this.embedTime(timesteps);
-    const values: Values = new Map([
-      ['sample', sample],
-      ['time', time],
-      ['context', context],
-    ]);
     this.crossAttention = cache ?? null;
     try {
-      return runSegments(this.segments(), values, 'out');
+      return compute(
+        new Map([
+          ['sample', sample],
+          ['time', time],
+          ['context', context],
+        ]),
+      );
     } finally {
       this.crossAttention = null;
       time.dispose();
@@ -274,6 +317,11 @@ export class UNet2DCondition {
     const bytes = h * w * 8 * defined(this.config.blockOutChannels[0]) * 4;
     return Math.max(1, Math.floor(runtime().device.limits.maxStorageBufferBindingSize / bytes));
   }
+}
+
+/** What the last layer up, the last but one of the segments, reads of the layers within. */
+function deepValue(segments: readonly Segment[]): string {
+  return defined(segments.at(-2)?.reads[0], 'the last layer up');
 }
 
 /** [sin | cos] (or [cos | sin] if flipped) of t * exp(-ln(10000) * i / (half - shift)): diffusers' get_timestep_embedding. */

@@ -28,6 +28,11 @@ export type Values = ReadonlyMap<string, Tensor>;
 
 /** Runs all segments without a tape and returns the value called `result`, the caller's to dispose. */
 export function runSegments(segments: readonly Segment[], inputs: Values, result: string): Tensor {
+  return defined(runSegmentsFor(segments, inputs, [result])[0]);
+}
+
+/** As {@link runSegments}, for several values at once: in the order of their names, each the caller's to dispose. */
+export function runSegmentsFor(segments: readonly Segment[], inputs: Values, results: readonly string[]): Tensor[] {
   const lastUse = new Map<string, number>();
   segments.forEach((segment, i) => {
     for (const name of segment.reads) lastUse.set(name, i);
@@ -37,15 +42,26 @@ export function runSegments(segments: readonly Segment[], inputs: Values, result
     const outputs = runOne(segment, inputs, values);
     segment.writes.forEach((name, j) => values.set(name, outputs[j]!));
     for (const name of segment.reads) {
-      if (lastUse.get(name) === i && name !== result) {
+      if (lastUse.get(name) === i && !results.includes(name)) {
         values.get(name)?.dispose();
         values.delete(name);
       }
     }
   });
-  const value = defined(values.get(result), `value ${result}`);
-  for (const [name, other] of values) if (name !== result) other.dispose();
-  return value;
+  const found = results.map((name) => defined(values.get(name), `value ${name}`));
+  for (const [name, other] of values) if (!results.includes(name)) other.dispose();
+  return found;
+}
+
+/** The segments without which `result` cannot be had where the values `given` are known already. */
+export function segmentsTowards(segments: readonly Segment[], given: readonly string[], result: string): Segment[] {
+  const wanted = new Set([result]);
+  const needed = segments.toReversed().filter(({ reads, writes }) => {
+    if (!writes.some((name) => wanted.has(name) && !given.includes(name))) return false;
+    for (const name of reads) wanted.add(name);
+    return true;
+  });
+  return needed.reverse();
 }
 
 export interface SegmentGradients {

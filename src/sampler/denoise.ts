@@ -1,16 +1,21 @@
-/** The denoising loop of a Stable Diffusion pipeline with classifier-free guidance (Ho & Salimans 2021). */
+/**
+ * The denoising loop of a Stable Diffusion pipeline with classifier-free guidance (Ho & Salimans 2021), which can be limited to a part of
+ * the walk, and with calls that reuse the depth of the UNet's last whole one: see core/shortcuts.ts.
+ */
 import { joinFloats } from '../core/floats.ts';
 import { defined, invariant } from '../core/invariant.ts';
+import { planCalls, type PlannedCall, type Shortcuts } from '../core/shortcuts.ts';
 import { readTensor, tensor, type Tensor } from '../gpu/ops.ts';
 import type { PromptEmbedding } from '../latents/embeddings.ts';
 import { CrossAttentionCache } from '../models/spatialTransformer.ts';
 import type { UNet2DCondition } from '../models/unet.ts';
 import type { DrawNoise, Scheduler } from '../schedulers/types.ts';
+import { DeepFeatures, type Rows } from './deepFeatures.ts';
 
 /** A prompt that changes on the way: what the UNet's call number `call`, counted from 0, is conditioned on. */
 export type EmbeddingOfCall = (call: number) => PromptEmbedding;
 
-export interface DenoiseOptions {
+export interface DenoiseOptions extends Shortcuts {
   readonly unet: UNet2DCondition;
   readonly scheduler: Scheduler;
   /** Samples that are denoised together, 1 unless it says otherwise. */
@@ -39,32 +44,59 @@ export interface DenoiseOptions {
 export async function denoise(options: DenoiseOptions): Promise<Float32Array> {
   const { unet, scheduler, count = 1, noise, start, shape, promptEmbeds, negativePromptEmbeds } = options;
   const { guidanceScale, adjust, signal, interrupted, onStep } = options;
-  const guided = guidanceScale > 1;
-  const prompts = guided ? [negativePromptEmbeds, promptEmbeds] : [promptEmbeds];
   const rowsAtOnce = Math.min(options.rowsAtOnce ?? Infinity, unet.maxRows(shape[0], shape[1]));
-  const context = new Context(count, rowsAtOnce);
-  let call = 0;
-  let latents = start?.latents ?? noise().map((value) => value * scheduler.initNoiseSigma);
+  // Both are kept, so that a walk whose guidance begins or ends on the way prepares each once.
+  const contexts = { guided: new Context(0, count, rowsAtOnce), alone: new Context(count, count, rowsAtOnce) };
+  const deep = new DeepFeatures();
   const from = start?.from ?? 0;
+  const embeddingsAt = (call: number): [PromptEmbedding, PromptEmbedding] => [
+    embeddingAt(negativePromptEmbeds, call),
+    embeddingAt(promptEmbeds, call),
+  ];
+  const plan = planCalls({
+    ...options,
+    calls: scheduler.timesteps.length - from,
+    changes: (call) => {
+      const before = call === 0 ? null : embeddingsAt(call - 1);
+      return before !== null && embeddingsAt(call).some((embedding, i) => embedding !== before[i]);
+    },
+  });
+  let latents = start?.latents ?? noise().map((value) => value * scheduler.initNoiseSigma);
   try {
-    for (const [i, timestep] of scheduler.timesteps.entries()) {
-      if (i < from) continue;
+    for (const [call, planned] of plan.entries()) {
+      const i = from + call;
       signal?.throwIfAborted();
       const before = latents;
-      const input = repeat(scheduler.scaleModelInput(before, i), prompts.length);
-      context.set(prompts.map((embeds) => (typeof embeds === 'function' ? embeds(call) : embeds)));
-      const predicted = await predict(unet, context, input, timestep, shape);
-      call++;
-      const output = guided ? guide(predicted, guidanceScale) : predicted;
+      const [negative, prompt] = embeddingsAt(call);
+      const context = planned.guided ? contexts.guided : contexts.alone;
+      context.set(planned.guided ? [negative, prompt] : [prompt]);
+      const input = repeat(scheduler.scaleModelInput(before, i), planned.guided ? 2 : 1);
+      const keeps = plan[call + 1]?.whole === false;
+      const predicted = await predict(unet, context, input, scheduler.timesteps[i]!, shape, { planned, deep, keeps });
+      const output = planned.guided ? guide(predicted, guidanceScale) : predicted;
       const next = scheduler.step(output, i, before, noise);
       latents = adjust ? adjust(next, i) : next;
       await onStep?.(i + 1, latents, () => scheduler.predOriginalSample(output, i, before));
       if (interrupted?.()) break;
     }
   } finally {
-    context.dispose();
+    contexts.guided.dispose();
+    contexts.alone.dispose();
+    deep.dispose();
   }
   return latents;
+}
+
+function embeddingAt(embeds: PromptEmbedding | EmbeddingOfCall, call: number): PromptEmbedding {
+  return typeof embeds === 'function' ? embeds(call) : embeds;
+}
+
+/** How a call goes: what is kept of it lies in `deep` from then on. */
+interface Reuse {
+  readonly planned: PlannedCall;
+  readonly deep: DeepFeatures;
+  /** Whether the next call reuses this one. */
+  readonly keeps: boolean;
 }
 
 /** The UNet's output for all rows of `input`, part by part. */
@@ -74,17 +106,33 @@ async function predict(
   input: Float32Array,
   timestep: number,
   shape: readonly [number, number, number],
+  { planned: { whole }, deep, keeps }: Reuse,
 ): Promise<Float32Array> {
   const size = shape[0] * shape[1] * shape[2];
   const outputs: Float32Array[] = [];
+  if (whole) deep.dispose();
   for (const { rows, tensor: conditioning, cache } of context.parts) {
     const [first, end] = rows;
-    const sample = tensor(input.slice(first * size, end * size), [end - first, ...shape]);
+    const at = (first - context.firstRow) * size;
+    const sample = tensor(input.slice(at, at + (end - first) * size), [end - first, ...shape]);
     const timesteps = Array.from({ length: end - first }, () => timestep);
-    const predicted = unet.forward(sample, timesteps, conditioning, cache);
-    sample.dispose();
-    outputs.push(await readTensor(predicted));
-    predicted.dispose();
+    const forward = (): Tensor => {
+      if (!whole) return unet.forwardShallow(sample, timesteps, conditioning, deep.of(rows), cache);
+      if (!keeps) return unet.forward(sample, timesteps, conditioning, cache);
+      const kept = unet.forwardKeeping(sample, timesteps, conditioning, cache);
+      deep.keep(rows, kept.deep);
+      return kept.output;
+    };
+    try {
+      const predicted = forward();
+      try {
+        outputs.push(await readTensor(predicted));
+      } finally {
+        predicted.dispose();
+      }
+    } finally {
+      sample.dispose();
+    }
   }
   return outputs.length === 1 ? defined(outputs[0]) : joinFloats(outputs);
 }
@@ -108,7 +156,7 @@ function repeat(values: Float32Array, copies: number): Float32Array {
 
 /** Rows that go through the UNet together, with what they are conditioned on: [rows, tokens, width]. */
 interface ContextPart {
-  readonly rows: readonly [first: number, end: number];
+  readonly rows: Rows;
   readonly tensor: Tensor;
   readonly cache: CrossAttentionCache;
 }
@@ -118,8 +166,9 @@ class Context {
   private embeddings: readonly PromptEmbedding[] = [];
   parts: readonly ContextPart[] = [];
 
-  /** Each prompt stands `count` times, one after the other. */
+  /** Each prompt stands `count` times, one after the other, the first from `firstRow` on. */
   constructor(
+    readonly firstRow: number,
     private readonly count: number,
     private readonly rowsAtOnce: number,
   ) {}
@@ -127,7 +176,7 @@ class Context {
   set(embeddings: readonly PromptEmbedding[]): void {
     if (this.parts.length > 0 && embeddings.every((embedding, i) => embedding === this.embeddings[i])) return;
     this.dispose();
-    const { count, rowsAtOnce } = this;
+    const { firstRow, count, rowsAtOnce } = this;
     const { tokens, width } = defined(embeddings[0]);
     const total = embeddings.length * count;
     const parts: ContextPart[] = [];
@@ -140,7 +189,7 @@ class Context {
         values.set(embedding.values, (row - first) * tokens * width);
       }
       parts.push({
-        rows: [first, end],
+        rows: [firstRow + first, firstRow + end],
         tensor: tensor(values, [end - first, tokens, width]),
         cache: new CrossAttentionCache(),
       });

@@ -7,6 +7,7 @@ import { AdapterSlot } from '../adapter/slot.ts';
 import type { RgbImage } from '../core/image.ts';
 import { defined } from '../core/invariant.ts';
 import { toModelRange } from '../dataset/preprocess.ts';
+import { shortcutsOf } from '../core/shortcuts.ts';
 import { trimMemory } from '../gpu/ops.ts';
 import { sampleLatents } from '../latents/cache.ts';
 import { type DiffusionModel, resolutionUnit } from '../models/repository.ts';
@@ -190,6 +191,7 @@ export class ImageGenerator {
           shape: [shape[1], shape[2], shape[3]],
           ...walk.conditioning,
           guidanceScale: request.guidanceScale,
+          ...shortcutsOf(request),
           ...(signal ? { signal } : {}),
           ...(interrupted ? { interrupted } : {}),
           onStep: (step, _latents, pointedTo) => {

@@ -2,6 +2,7 @@
 import type { Adapter } from '../adapter/lora.ts';
 import { LoratoryError } from '../core/errors.ts';
 import type { RgbImage } from '../core/image.ts';
+import { LONGEST_REUSE, type Shortcuts } from '../core/shortcuts.ts';
 import { type DiffusionModel, resolutionUnit } from '../models/repository.ts';
 import type { NoiseDevice } from '../sampler/noise.ts';
 import { hasKarrasSigmas, type SchedulerName } from '../schedulers/index.ts';
@@ -42,7 +43,7 @@ export interface InitPicture {
   readonly maskBlur?: number;
 }
 
-export interface GenerationRequest extends Omit<ConditioningRequest, 'loras'> {
+export interface GenerationRequest extends Omit<ConditioningRequest, 'loras'>, Shortcuts {
   readonly seed: number;
   readonly numInferenceSteps: number;
   readonly guidanceScale: number;
@@ -118,8 +119,17 @@ export function checkRequest(request: GenerationRequest, model: DiffusionModel):
   whole('batchCount', request.batchCount ?? 1, 1, 1000);
   if (!(guidanceScale >= 0 && guidanceScale <= 50))
     throw new GenerateOptionError('guidance', guidanceScale, 'it must lie between 0 and 50');
+  checkShortcuts(request);
   checkInit(request);
   checkHires(request, unit);
+}
+
+function checkShortcuts({ guidanceStart = 0, guidanceEnd = 1, reuseInterval = 1 }: Shortcuts): void {
+  share('guidanceStart', guidanceStart);
+  share('guidanceEnd', guidanceEnd);
+  if (guidanceStart > guidanceEnd)
+    throw new GenerateOptionError('guidanceStart', guidanceStart, `it must not lie above guidanceEnd, ${guidanceEnd}`);
+  whole('reuseInterval', reuseInterval, 1, LONGEST_REUSE);
 }
 
 function checkInit({ init }: GenerationRequest): void {

@@ -1,8 +1,10 @@
 // Plan: a picture's settings in A1111's form; LoRAs as tags and hashes; clip skip and plain syntax where they are not the default.
 import { describe, expect, it } from 'vitest';
+import { usesShortcuts } from '../core/shortcuts.ts';
 import { encodeSafetensors } from '../formats/safetensors.ts';
 import { loraShortHash } from '../formats/lora/hash.ts';
 import { formatParameters, parseParameters } from '../formats/pngParameters.ts';
+import { ignoredSettings } from './ignoredSettings.ts';
 import { pictureParameters, settingsOfPicture } from './parameters.ts';
 
 const request = {
@@ -73,6 +75,31 @@ describe("a picture's parameters", () => {
   });
 });
 
+describe('shortcuts', () => {
+  const text = (changes: object): string => formatParameters(pictureParameters({ ...request, ...changes }, none));
+
+  it('are said where they are taken, the first as A1111 says it', () => {
+    expect(text({ guidanceStart: 0, guidanceEnd: 1, reuseInterval: 1 })).toBe(text({}));
+    expect(text({ guidanceStart: 0.1, guidanceEnd: 0.8, reuseInterval: 3 })).toContain(
+      ', Skip Early CFG: 0.1, Guidance end: 0.8, Reuse interval: 3, RNG: CPU, ',
+    );
+    expect(ignoredSettings(parseParameters(text({ guidanceStart: 0.1, guidanceEnd: 0.8, reuseInterval: 3 })))).toEqual(
+      [],
+    );
+  });
+
+  it('that cannot be are not read', () => {
+    const read = settingsOfPicture(
+      parseParameters('a\nSteps: 20, Sampler: Euler, Skip Early CFG: 7, Guidance end: -1, Reuse interval: 2.5'),
+    );
+    expect(usesShortcuts(read)).toBe(false);
+    expect(settingsOfPicture(parseParameters('a\nSteps: 20, Sampler: Euler, Skip Early CFG: 0.25'))).toHaveProperty(
+      'guidanceStart',
+      0.25,
+    );
+  });
+});
+
 describe('image to image, hires fix and batches', () => {
   const gray = { width: 1, height: 1, data: new Uint8Array(3) };
 
@@ -110,6 +137,9 @@ describe('settings of a picture', () => {
       scheduler: 'dpmpp_2m',
       schedulerOptions: { useKarrasSigmas: true, timestepSpacing: 'trailing' },
       clipSkip: 2,
+      guidanceStart: 0.1,
+      guidanceEnd: 0.8,
+      reuseInterval: 3,
       syntax: 'plain',
       noiseDevice: 'gpu',
     } as const;

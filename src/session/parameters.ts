@@ -1,5 +1,6 @@
 /** A picture's settings as A1111 writes them into its PNG, so that it, and most other tools, can draw the picture again. */
 import { tagName } from '../core/promptEditing.ts';
+import { LONGEST_REUSE, shortcutsOf } from '../core/shortcuts.ts';
 import { settingOf, type PngParameters } from '../formats/pngParameters.ts';
 import { extractLoraTags } from '../prompts/loraTags.ts';
 import type { SchedulerName } from '../schedulers/index.ts';
@@ -18,8 +19,13 @@ export interface UsedLora {
 
 /** Settings of ours; other readers pass over them. */
 const SPACING = 'Timestep spacing';
+const GUIDANCE_END = 'Guidance end';
+const REUSE_INTERVAL = 'Reuse interval';
 const PROGRAM = 'Loratory';
 const SEEDS = 'Seeds';
+
+/** A1111's name for where guidance begins: its `Ignore negative prompt during early sampling`. */
+const GUIDANCE_START = 'Skip Early CFG';
 
 /** A1111's names. */
 const UPSCALERS: Readonly<Record<HiresUpscaler, string>> = { latent: 'Latent', lanczos: 'Lanczos' };
@@ -61,6 +67,10 @@ export function pictureParameters(
   if (strength !== undefined) settings.push(['Denoising strength', String(strength)]);
   if (init?.mask && init.maskBlur) settings.push(['Mask blur', String(init.maskBlur)]);
   if (clipSkip > 1) settings.push(['Clip skip', String(clipSkip)]);
+  const { guidanceStart, guidanceEnd, reuseInterval } = shortcutsOf(request);
+  if (guidanceStart > 0) settings.push([GUIDANCE_START, String(guidanceStart)]);
+  if (guidanceEnd < 1) settings.push([GUIDANCE_END, String(guidanceEnd)]);
+  if (reuseInterval > 1) settings.push([REUSE_INTERVAL, String(reuseInterval)]);
   // A1111 says nothing of its default.
   if (request.noiseDevice !== 'gpu') settings.push(['RNG', 'CPU']);
   if (schedulerOptions?.timestepSpacing) settings.push([SPACING, schedulerOptions.timestepSpacing]);
@@ -82,6 +92,11 @@ export function settingsOfPicture(parameters: PngParameters): PictureSettings {
   const number = (text: string | undefined): number | undefined =>
     text !== undefined && /^\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : undefined;
   const [, width, height] = /^(\d+)x(\d+)$/.exec(of('Size') ?? '') ?? [];
+  const share = (name: string): number | undefined => {
+    const value = number(of(name));
+    return value !== undefined && value <= 1 ? value : undefined;
+  };
+  const interval = number(of(REUSE_INTERVAL)) ?? 1;
   const sampler = samplerOf(of);
   const timestepSpacing = TIMESTEP_SPACINGS.find((spacing) => spacing === of(SPACING));
   const { text: prompt, loras: tags } = extractLoraTags(parameters.prompt);
@@ -99,6 +114,9 @@ export function settingsOfPicture(parameters: PngParameters): PictureSettings {
     scheduler: sampler?.name,
     model: of('Model'),
     strength: number(of('Denoising strength')),
+    guidanceStart: share(GUIDANCE_START),
+    guidanceEnd: share(GUIDANCE_END),
+    reuseInterval: Number.isInteger(interval) && interval > 1 && interval <= LONGEST_REUSE ? interval : undefined,
   };
   const scale = number(of('Hires upscale'));
   const upscaler = of('Hires upscaler')?.startsWith('Latent') ? ('latent' as const) : ('lanczos' as const);

@@ -1,6 +1,7 @@
 // Plan: the form and requests are each other's inverse; what is not in use is neither checked nor asked for; sizes offered fit the model.
 import { describe, expect, test } from 'vitest';
 import type { GenerateRequest } from '../worker/protocol.ts';
+import { withoutShortcuts } from '../core/shortcuts.ts';
 import { formRequest, formValues, generateFormErrors, initialGenerateForm, sizePresets } from './generateForm.ts';
 
 const sizes = { imageSize: 512, sizeUnit: 8 };
@@ -17,6 +18,9 @@ const full: Omit<GenerateRequest, 'modelId' | 'loras'> = {
   schedulerOptions: { useKarrasSigmas: true, timestepSpacing: 'trailing' },
   noiseDevice: 'gpu',
   syntax: 'plain',
+  guidanceStart: 0.1,
+  guidanceEnd: 0.8,
+  reuseInterval: 3,
   clipSkip: 2,
   batchSize: 1,
   batchCount: 1,
@@ -27,12 +31,19 @@ const full: Omit<GenerateRequest, 'modelId' | 'loras'> = {
 describe('form and request', () => {
   test('there and back', () => {
     expect(formRequest({ ...initialGenerateForm, ...formValues(full) })).toEqual(full);
-    const { schedulerOptions: _options, hires: _hires, ...plain } = full;
+    const { schedulerOptions: _options, hires: _hires, ...slow } = full;
+    const plain = withoutShortcuts(slow);
     expect(formRequest({ ...initialGenerateForm, ...formValues(full), ...formValues(plain) })).toEqual(plain);
   });
 
   test('Karras is asked for only where the scheduler knows it', () => {
     expect(formRequest({ ...initialGenerateForm, karras: 'on' })).not.toHaveProperty('schedulerOptions');
+  });
+
+  test('guidance ends no sooner than it begins', () => {
+    const form = { ...initialGenerateForm, guidanceStart: '0.6', guidanceEnd: '0.4' };
+    expect(generateFormErrors(form, sizes)).toEqual({ guidanceStart: 'Guidance cannot begin after it ends.' });
+    expect(generateFormErrors({ ...form, guidanceEnd: '0.6' }, sizes)).toEqual({});
   });
 
   test('fields that are not in use need not be right', () => {

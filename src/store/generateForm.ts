@@ -1,4 +1,5 @@
 /** The Try room's form: text as typed, its validation, and the request that it stands for. */
+import { LONGEST_REUSE, shortcutsOf, usesShortcuts } from '../core/shortcuts.ts';
 import type { GenerateRequest, HiresUpscaler, SchedulerName, TimestepSpacing } from '../worker/protocol.ts';
 import type { ModelSizes } from './modelDefaults.ts';
 import { explainNumber, type Rule } from './trainForm.ts';
@@ -18,6 +19,10 @@ export interface GenerateForm {
   readonly karras: 'on' | '';
   /** Empty: as the model has it. */
   readonly timestepSpacing: TimestepSpacing | '';
+  /** Shares of the steps, 0..1, between which there is guidance. */
+  readonly guidanceStart: string;
+  readonly guidanceEnd: string;
+  readonly reuseInterval: string;
   readonly clipSkip: string;
   readonly noiseDevice: 'cpu' | 'gpu';
   readonly syntax: 'a1111' | 'plain';
@@ -41,6 +46,9 @@ export type GenerateNumberField =
   | 'guidanceScale'
   | 'width'
   | 'height'
+  | 'guidanceStart'
+  | 'guidanceEnd'
+  | 'reuseInterval'
   | 'clipSkip'
   | 'batchSize'
   | 'batchCount'
@@ -62,6 +70,9 @@ export const initialGenerateForm: GenerateForm = {
   scheduler: 'ddim',
   karras: '',
   timestepSpacing: '',
+  guidanceStart: '0',
+  guidanceEnd: '1',
+  reuseInterval: '1',
   clipSkip: '1',
   noiseDevice: 'cpu',
   syntax: 'a1111',
@@ -88,6 +99,9 @@ const fixedRules = {
   seed: { label: 'Seed', min: 0, max: 4_294_967_295, integer: true },
   steps: { label: 'Steps', min: 1, max: 200, integer: true },
   guidanceScale: { label: 'Guidance scale', min: 1, max: 30 },
+  guidanceStart: { label: 'Guidance from', min: 0, max: 1 },
+  guidanceEnd: { label: 'Guidance to', min: 0, max: 1 },
+  reuseInterval: { label: 'Whole UNet every', min: 1, max: LONGEST_REUSE, integer: true },
   clipSkip: { label: 'CLIP skip', min: 1, max: 12, integer: true },
   batchSize: { label: 'At once', min: 1, max: 8, integer: true },
   batchCount: { label: 'Batches', min: 1, max: 100, integer: true },
@@ -116,6 +130,8 @@ export function generateFormErrors(form: GenerateForm, sizes: ModelSizes): Gener
     const error = explainNumber(form[field], rule);
     if (error !== null) errors[field] = error;
   }
+  if (errors.guidanceStart === undefined && Number(form.guidanceStart) > Number(form.guidanceEnd))
+    errors.guidanceStart = 'Guidance cannot begin after it ends.';
   return errors;
 }
 
@@ -142,12 +158,18 @@ export function canUseKarras(scheduler: SchedulerName): boolean {
 export function formRequest(form: GenerateForm): Omit<GenerateRequest, 'modelId' | 'loras'> {
   const { timestepSpacing: spacing, scheduler } = form;
   const karras = form.karras === 'on' && canUseKarras(scheduler);
+  const shortcuts = {
+    guidanceStart: Number(form.guidanceStart),
+    guidanceEnd: Number(form.guidanceEnd),
+    reuseInterval: Number(form.reuseInterval),
+  };
   return {
     prompt: form.prompt,
     negativePrompt: form.negativePrompt,
     seed: Number(form.seed),
     numInferenceSteps: Number(form.steps),
     guidanceScale: Number(form.guidanceScale),
+    ...(usesShortcuts(shortcuts) ? shortcuts : {}),
     width: Number(form.width),
     height: Number(form.height),
     scheduler,
@@ -181,6 +203,7 @@ export function formRequest(form: GenerateForm): Omit<GenerateRequest, 'modelId'
 /** A request's settings as the form's texts: {@link formRequest} backwards. What it does not say has its default. */
 export function formValues(request: Partial<Omit<GenerateRequest, 'loras' | 'initImage'>>): Partial<GenerateForm> {
   const { hires, schedulerOptions } = request;
+  const { guidanceStart, guidanceEnd, reuseInterval } = shortcutsOf(request);
   const text = (value: number | undefined): string | undefined => (value === undefined ? undefined : String(value));
   const values: { readonly [F in keyof GenerateForm]?: GenerateForm[F] | undefined } = {
     prompt: request.prompt,
@@ -193,6 +216,9 @@ export function formValues(request: Partial<Omit<GenerateRequest, 'loras' | 'ini
     scheduler: request.scheduler,
     karras: schedulerOptions?.useKarrasSigmas === true ? 'on' : '',
     timestepSpacing: schedulerOptions?.timestepSpacing ?? '',
+    guidanceStart: String(guidanceStart),
+    guidanceEnd: String(guidanceEnd),
+    reuseInterval: String(reuseInterval),
     clipSkip: String(request.clipSkip ?? 1),
     noiseDevice: request.noiseDevice ?? 'cpu',
     syntax: request.syntax ?? 'a1111',

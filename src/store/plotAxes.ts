@@ -13,6 +13,9 @@ export const axisLabels: Readonly<Record<AxisKind, string>> = {
   prompt: 'Prompt: search and replace',
   size: 'Size',
   'clip-skip': 'CLIP skip',
+  'guidance-start': 'Guidance start',
+  'guidance-end': 'Guidance end',
+  reuse: 'Reuse interval',
 };
 
 export const axisHints: Readonly<Record<AxisKind, string>> = {
@@ -25,6 +28,9 @@ export const axisHints: Readonly<Record<AxisKind, string>> = {
   prompt: 'cat, dog, "a red, shy fox"',
   size: '512x512, 512x768',
   'clip-skip': '1, 2',
+  'guidance-start': '0, 0.1, 0.2',
+  'guidance-end': '0.6, 0.8, 1',
+  reuse: '1, 2, 3, 5',
 };
 
 const plain = (text: string): string => text.toLowerCase().replaceAll(/[^a-z0-9+]/g, '');

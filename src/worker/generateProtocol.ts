@@ -2,6 +2,7 @@
 import type { PlainError } from '../core/errors.ts';
 import type { RgbImage } from '../core/image.ts';
 import type { GridRequest } from '../core/plotLayout.ts';
+import type { Shortcuts } from '../core/shortcuts.ts';
 import type { SchedulerName } from '../schedulers/index.ts';
 import type { TimestepSpacing } from '../schedulers/noiseSchedule.ts';
 
@@ -60,7 +61,7 @@ export type SeedMode = 'a1111' | 'diffusers';
 /** `auto`: TAESD where the model has it, else the latents' own colours. */
 export type PreviewMode = 'auto' | 'colours' | 'none';
 
-export interface GenerateRequest {
+export interface GenerateRequest extends Shortcuts {
   /** The page's own name for the job, for the queue; one is made up where none is given. */
   readonly jobId?: string;
   readonly modelId: string;
@@ -238,7 +239,7 @@ export interface LibraryEmbedding {
 
 /** What a picture was drawn with, as far as its `parameters` say and it is known here: to be put back into the form. */
 export interface PictureSettings extends Partial<
-  Pick<GenerateRequest, 'seed' | 'numInferenceSteps' | 'guidanceScale' | 'width' | 'height' | 'scheduler'>
+  Pick<GenerateRequest, 'seed' | 'numInferenceSteps' | 'guidanceScale' | 'width' | 'height' | 'scheduler'> & Shortcuts
 > {
   /** Without its LoRA tags: those are `loras`. */
   readonly prompt: string;
