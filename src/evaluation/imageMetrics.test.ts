@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { golden, oracleCases, type OracleCase } from '../../tools/testing.ts';
 import type { RgbImage } from '../core/image.ts';
-import { ImageMetricError, psnr, ssim } from './imageMetrics.ts';
+import { ImageMetricError, likenessOf, psnr, ssim } from './imageMetrics.ts';
 
 async function picture(c: OracleCase, role: string): Promise<RgbImage> {
   const { values, shape } = await golden(c, role);
@@ -31,5 +31,7 @@ describe('image metrics', () => {
     expect(() => ssim(blank(8, 6), blank(8, 6), 'uniform')).toThrow(ImageMetricError);
     expect(() => ssim(blank(10, 20), blank(10, 20), 'gaussian')).toThrow('each side must have at least 11 pixels');
     expect(ssim(blank(7, 7), blank(7, 7), 'uniform')).toBe(1);
+    expect(likenessOf(blank(16, 16), blank(16, 17))).toBeNull();
+    expect(likenessOf(blank(16, 16), blank(16, 16))).toEqual({ psnr: Infinity, ssim: 1 });
   });
 });

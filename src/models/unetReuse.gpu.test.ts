@@ -34,22 +34,20 @@ test('a call that reuses the depth of another', async () => {
   const sample = tensor(noise(2 * 8 * 8 * 4, 1), [2, 8, 8, 4]);
   const later = tensor(noise(2 * 8 * 8 * 4, 2), [2, 8, 8, 4]);
   const context = tensor(noise(2 * 7 * crossAttentionDim, 3), [2, 7, crossAttentionDim]);
-  const [t, laterT] = [
-    [600, 600],
-    [550, 550],
-  ];
+  const t = [600, 600];
+  const laterT = [550, 550];
   const before = tensorCount();
-  const plain = await read(() => unet.forward(sample, t!, context));
-  const { output, deep } = unet.forwardKeeping(sample, t!, context);
+  const plain = await read(() => unet.forward(sample, t, context));
+  const { output, deep } = unet.forwardKeeping(sample, t, context);
   expect(await readTensor(output)).toEqual(plain.values);
   output.dispose();
-  const again = await read(() => unet.forwardShallow(sample, t!, context, deep));
+  const again = await read(() => unet.forwardShallow(sample, t, context, deep));
   expect(again.values).toEqual(plain.values);
   expect(again.dispatches).toBeLessThan(0.25 * plain.dispatches);
 
-  const reused = await read(() => unet.forwardShallow(later, laterT!, context, deep));
+  const reused = await read(() => unet.forwardShallow(later, laterT, context, deep));
   expect(reused.values).not.toEqual(plain.values);
-  expect(reused.values).not.toEqual((await read(() => unet.forward(later, laterT!, context))).values);
+  expect(reused.values).not.toEqual((await read(() => unet.forward(later, laterT, context))).values);
   const byName = (name: string) =>
     defined(
       unet.segments().find((segment) => segment.name === name),
@@ -57,7 +55,7 @@ test('a call that reuses the depth of another', async () => {
     );
   const byHand = await read(() =>
     tidy(() => {
-      const time = unet.embedTime(laterT!);
+      const time = unet.embedTime(laterT);
       const [first] = byName('conv_in').run([later]);
       const [up] = byName('up_blocks.3.2').run([deep, first!, time, context]);
       return byName('conv_out').run([up!])[0]!;

@@ -112,9 +112,9 @@ const walk = (unet: UNet2DCondition, changes: Partial<DenoiseOptions> = {}): Pro
   });
 
 /** The same by hand, for one pixel: `plan` as in core/shortcuts.test.ts, `prompts` call by call. */
-function byHand(x: number, plan: string, prompts = [...plan].map(() => 2), from = 0): number {
+function byHand(x: number, plan: string, prompts = Array.from(plan, () => 2), from = 0): number {
   const kept = { negative: 0, prompt: 0 };
-  for (const [call, kind] of [...plan].entries()) {
+  for (const [call, kind] of plan.split('').entries()) {
     const t = timesteps[from + call]!;
     if (kind === 'G') kept.negative = depth(x, 0.5, t);
     if (kind === 'G' || kind === 'W') kept.prompt = depth(x, prompts[call]!, t);

@@ -3,6 +3,7 @@ import { createStore, type StoreApi } from 'zustand/vanilla';
 import type { StudioClient } from '../worker/client.ts';
 import { createDatasetSlice } from './dataset.ts';
 import { createEmbeddingsSlice } from './embeddings.ts';
+import { createFullQualitySlice } from './fullQuality.ts';
 import { createGallerySlice } from './gallery.ts';
 import { createGenerateSlice } from './generate.ts';
 import { createGpuSlice } from './gpu.ts';
@@ -48,6 +49,7 @@ export function createStudioStore(client: StudioClient): StudioStore {
       ...createEmbeddingsSlice(context),
       ...createGenerateSlice(context),
       ...createGallerySlice(context),
+      ...createFullQualitySlice(context),
       ...createPreviewDecoderSlice(context),
       ...createRestoreSlice(context),
       ...createPlotSlice(context),

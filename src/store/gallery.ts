@@ -1,6 +1,13 @@
 /** The gallery: pictures that were drawn, kept in the browser with their settings; which is shown, which are selected, what is compared. */
-import type { GalleryPicture, GeneratedPicture, GenerateRequest, NewGalleryPicture } from '../worker/protocol.ts';
+import type {
+  GalleryPicture,
+  GeneratedPicture,
+  GenerateRequest,
+  InitImage,
+  NewGalleryPicture,
+} from '../worker/protocol.ts';
 import { plural } from './format.ts';
+import { shortcutFacts } from './fullQuality.ts';
 import { formValues, schedulerLabels } from './generateForm.ts';
 import { saveBlob } from './saveBlob.ts';
 import { reportError, type SliceContext } from './slice.ts';
@@ -14,6 +21,8 @@ export interface GallerySlice {
   readonly shownPictureId: string | null;
   /** What the shown picture is compared with; null while it is shown alone. */
   readonly comparedPictureId: string | null;
+  /** What pictures began with, by their ids: of this visit, as it is not stored. */
+  readonly initImages: ReadonlyMap<string, InitImage>;
   readonly selectedPictureIds: ReadonlySet<string>;
   readonly tryView: TryView;
   readonly tryViewOpened: (view: TryView) => void;
@@ -24,7 +33,7 @@ export interface GallerySlice {
     request: GenerateRequest,
     loraNames: readonly string[],
     milliseconds: number,
-  ) => Promise<void>;
+  ) => Promise<GalleryPicture>;
   /** Puts a picture into the gallery; where it cannot be stored, it is there until the page is closed. */
   readonly pictureKept: (picture: NewGalleryPicture) => Promise<GalleryPicture>;
   readonly pictureShown: (id: string) => void;
@@ -70,6 +79,7 @@ export function drawnWith(picture: Described): string[] {
     `${request.numInferenceSteps} steps${isPartial ? ' (stopped before its end)' : ''}`,
     `${schedulerLabels[request.scheduler]}${karras}`,
     `guidance ${request.guidanceScale}`,
+    ...shortcutFacts(request),
   ];
 }
 
@@ -101,6 +111,7 @@ export function createGallerySlice(context: SliceContext): GallerySlice {
     pictures: [],
     shownPictureId: null,
     comparedPictureId: null,
+    initImages: new Map(),
     selectedPictureIds: new Set(),
     tryView: 'picture',
     tryViewOpened: (tryView) => set({ tryView }),
@@ -113,7 +124,7 @@ export function createGallerySlice(context: SliceContext): GallerySlice {
       }
     },
     pictureDrawn: async ({ png, width, height, parameters, isPartial, seed }, request, loraNames, milliseconds) => {
-      const { initImage: _initImage, jobId: _jobId, ...rest } = request;
+      const { initImage, jobId: _jobId, ...rest } = request;
       const kept = await get().pictureKept({
         png,
         width,
@@ -124,11 +135,14 @@ export function createGallerySlice(context: SliceContext): GallerySlice {
         savedAt: Date.now(),
         loraNames,
         request: { ...rest, seed, batchSize: 1, batchCount: 1 },
+        ...(initImage ? { fromPicture: true } : {}),
       });
-      set(({ comparedPictureId, shownPictureId }) => ({
+      set(({ comparedPictureId, shownPictureId, initImages }) => ({
+        ...(initImage ? { initImages: new Map([...initImages, [kept.id, initImage]]) } : {}),
         shownPictureId: kept.id,
         comparedPictureId: comparedPictureId === shownPictureId ? null : comparedPictureId,
       }));
+      return kept;
     },
     pictureKept: async (picture) => {
       let kept: GalleryPicture;

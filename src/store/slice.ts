@@ -3,6 +3,7 @@ import { type PlainError, toPlainError } from '../core/errors.ts';
 import type { StudioClient } from '../worker/client.ts';
 import type { DatasetSlice } from './dataset.ts';
 import type { EmbeddingsSlice } from './embeddings.ts';
+import type { FullQualitySlice } from './fullQuality.ts';
 import type { GallerySlice } from './gallery.ts';
 import type { GenerateSlice } from './generate.ts';
 import type { GpuSlice } from './gpu.ts';
@@ -41,6 +42,7 @@ export interface StudioState
     EmbeddingsSlice,
     GenerateSlice,
     GallerySlice,
+    FullQualitySlice,
     PreviewDecoderSlice,
     RestoreSlice,
     PlotSlice,

@@ -32,6 +32,12 @@ export const glossary = {
     'A row of test pictures is drawn every so many steps, so that you can watch the training. 0 means never.',
   sampleSteps: 'How many refinement rounds a picture gets. 20 to 30 is usual; more is slower.',
   guidanceScale: 'How strictly the picture follows the prompt. Around 7 is usual; high values look overcooked.',
+  guidanceInterval:
+    'Which part of the steps guidance steers, 0 being the first and 1 the last. Each step costs half without it. Left out late, little changes; left out early, pictures vary more and stray further from the prompt.',
+  reuse:
+    'The inside of the UNet changes little from step to step. With 3 here all of it runs every third step, and in between only its outermost layers do, around what the inside said last (DeepCache). Fine detail changes first.',
+  psnr: 'Peak signal-to-noise ratio: how far the pixels are apart. Above 30 dB the eye hardly finds the difference; below 20 it is another picture.',
+  ssim: 'Structural similarity: how alike shapes and contrasts are, 1 being the same.',
   negativePrompt: 'What should not be on the picture.',
   prompt:
     'What should be on the picture. (word:1.2) weighs a word, [a:b:0.5] changes it halfway, <lora:name:0.8> calls a LoRA. Ctrl+Up and Ctrl+Down change the weight of what is selected.',

@@ -1,10 +1,12 @@
 /** The gallery, and settings read back from pictures. */
+import { likenessOf } from '../evaluation/imageMetrics.ts';
 import { parseParameters } from '../formats/pngParameters.ts';
 import { readPictureParameters } from '../formats/pictureText.ts';
 import { ignoredSettings } from '../session/ignoredSettings.ts';
 import { settingsOfPicture } from '../session/parameters.ts';
 import type { PictureStore } from '../storage/pictureStore.ts';
 import { webpBlob } from './pictures.ts';
+import { decodeInBrowser } from './decodeImage.ts';
 import type { PictureRequests, RestoredSettings } from './protocol.ts';
 import type { Handlers } from './server.ts';
 
@@ -17,6 +19,8 @@ export function pictureHandlers(pictures: PictureStore): Pick<Handlers, keyof Pi
       return null;
     },
     'pictures.restore': ({ ids }) => pictures.restore(ids),
+    'pictures.likeness': async ({ first, second }) =>
+      likenessOf(await decodeInBrowser(first), await decodeInBrowser(second)),
     'pictures.webp': ({ png, parameters }) => webpBlob(png, parameters),
     'pictures.settings': async (from) => {
       if ('text' in from) return restored(from.text);

@@ -20,6 +20,8 @@ export interface GalleryPicture {
   readonly loraNames: readonly string[];
   /** As it was asked for, with its own seed, but for pictures that it began with: these are not kept. */
   readonly request: Omit<GenerateRequest, 'initImage'>;
+  /** Whether it began with a picture, which is not kept. */
+  readonly fromPicture?: boolean;
   /** Of an X/Y/Z plot: which settings its axes change. Its request is what its cells have in common. */
   readonly plot?: readonly string[];
 }
@@ -35,12 +37,22 @@ export interface RestoredSettings {
   readonly ignored: readonly (readonly [name: string, value: string])[];
 }
 
+/** How alike two pictures are: see evaluation/imageMetrics.ts. */
+export interface Likeness {
+  /** Decibels; infinite for equal pictures. */
+  readonly psnr: number;
+  /** 1 for equal pictures. */
+  readonly ssim: number;
+}
+
 export interface PictureRequests {
   'pictures.list': [Record<string, never>, readonly GalleryPicture[]];
   'pictures.add': [NewGalleryPicture, GalleryPicture];
   'pictures.remove': [{ readonly ids: readonly string[] }, null];
   /** Undo of `pictures.remove`, for a day. */
   'pictures.restore': [{ readonly ids: readonly string[] }, readonly GalleryPicture[]];
+  /** Null for pictures of different sizes. */
+  'pictures.likeness': [{ readonly first: Blob; readonly second: Blob }, Likeness | null];
   /** The picture as WebP, with its parameters in it. */
   'pictures.webp': [Pick<GalleryPicture, 'png' | 'parameters'>, Blob];
   /** What a picture's `parameters` (PNG, WebP, JPEG), or such a text by itself, say; null where there is none. */

@@ -3,6 +3,7 @@ import { Disclosure } from '../../components/Disclosure.tsx';
 import { Switch } from '../../components/Switch.tsx';
 import { Info } from '../../components/Info.tsx';
 import { useStudio } from '../../StudioContext.tsx';
+import { Faster } from './Faster.tsx';
 import { ChoiceField, NumberField } from './fields.tsx';
 import { PreviewDecoder } from './PreviewDecoder.tsx';
 
@@ -79,6 +80,7 @@ export function MoreSettings() {
         </p>
       </Disclosure>
       <Hires />
+      <Faster />
       <Disclosure title="Finer points">
         <div className="pair">
           <NumberField field="clipSkip" term="clipSkip" />

@@ -1,5 +1,6 @@
 import { Columns2, Copy, Download, Ellipsis, ImagePlus, RotateCcw, Trash2 } from 'lucide-react';
 import { DropdownMenu } from 'radix-ui';
+import { fullQualityOf } from '../../../store/fullQuality.ts';
 import { openInitPicture } from '../../../store/initPicture.ts';
 import { pictureFileName } from '../../../store/gallery.ts';
 import { copyPicture } from '../../../store/pictureFiles.ts';
@@ -17,6 +18,8 @@ export function PictureActions({ picture }: { readonly picture: GalleryPicture }
   const before = useStudio(
     (state) => state.pictures[state.pictures.findIndex(({ id }) => id === picture.id) - 1]?.id ?? null,
   );
+  const fullQuality = useStudio((state) => fullQualityOf(state, picture));
+  const fullQualityWished = useStudio((state) => state.fullQualityWished);
   const saved = useStudio((state) => state.pictureSaved);
   const toastShown = useStudio((state) => state.toastShown);
   const attempt = (title: string, work: Promise<unknown>): void => {
@@ -69,6 +72,18 @@ export function PictureActions({ picture }: { readonly picture: GalleryPicture }
             <DropdownMenu.Item className="menu-item" onSelect={() => void saved(picture, 'webp')}>
               <Download size={14} aria-hidden="true" /> Save WebP <span>a fraction of the size</span>
             </DropdownMenu.Item>
+            {fullQuality !== 'none' && (
+              <DropdownMenu.Item
+                className="menu-item"
+                disabled={fullQuality === 'begun'}
+                onSelect={() => void fullQualityWished(picture.id)}
+              >
+                <Columns2 size={14} aria-hidden="true" /> Compare with full quality{' '}
+                <span>
+                  {fullQuality === 'begun' ? 'what it began with is gone' : 'draws it again without shortcuts'}
+                </span>
+              </DropdownMenu.Item>
+            )}
             <DropdownMenu.Item
               className="menu-item"
               onSelect={() =>

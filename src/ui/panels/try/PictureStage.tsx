@@ -4,14 +4,16 @@ import { runningJob } from '../../../store/generate.ts';
 import type { GalleryPicture } from '../../../worker/protocol.ts';
 import { BlobImage } from '../../components/BlobImage.tsx';
 import { CompareWipe } from '../../components/CompareWipe.tsx';
+import { Info } from '../../components/Info.tsx';
 import { LogoMark } from '../../components/Logo.tsx';
 import { RgbCanvas } from '../../components/RgbCanvas.tsx';
 import { ZoomPane } from '../../components/ZoomPane.tsx';
+import { useLikeness } from '../../hooks/useLikeness.ts';
 import { useStudio } from '../../StudioContext.tsx';
 import { Filmstrip } from './Filmstrip.tsx';
 import { PictureActions } from './PictureActions.tsx';
 
-function Facts({ picture }: { readonly picture: GalleryPicture }) {
+function Facts({ picture, compared }: { readonly picture: GalleryPicture; readonly compared: GalleryPicture | null }) {
   const { request, width, height, milliseconds } = picture;
   return (
     <div className="result-text">
@@ -20,7 +22,27 @@ function Facts({ picture }: { readonly picture: GalleryPicture }) {
         {picture.plot ? describePicture(picture) : drawnWith(picture).join(' · ')} · {width} × {height} ·{' '}
         {formatDuration(milliseconds / 1000)}
       </p>
+      {compared !== null && <LikenessFacts first={compared} second={picture} />}
     </div>
+  );
+}
+
+/** How alike the two pictures are that are compared. */
+function LikenessFacts({ first, second }: { readonly first: GalleryPicture; readonly second: GalleryPicture }) {
+  const likeness = useLikeness(first.png, second.png);
+  if (likeness === null) return null;
+  const { psnr, ssim } = likeness;
+  return (
+    <p className="result-facts result-likeness" data-testid="likeness">
+      {psnr === Infinity ? (
+        'The two pictures are the same to the bit'
+      ) : (
+        <>
+          PSNR {psnr.toFixed(1)} dB <Info term="psnr" label="PSNR" /> · SSIM {ssim.toFixed(3)}{' '}
+          <Info term="ssim" label="SSIM" />
+        </>
+      )}
+    </p>
   );
 }
 
@@ -95,7 +117,7 @@ export function PictureStage() {
         </div>
         {picture !== null && (
           <figcaption className="result-foot">
-            <Facts picture={picture} />
+            <Facts picture={picture} compared={compared} />
             <PictureActions picture={picture} />
           </figcaption>
         )}
