@@ -1,5 +1,6 @@
 // Plan: pictures with the demo model. A picture saved as PNG and dropped on the prompt after everything was changed brings its settings
-// back and draws the same pixels; A1111's text pasted does likewise and says what has no place here; a part of a picture is painted over
+// back and draws the same pixels; A1111's text pasted does likewise and says what has no place here; a picture that reuses
+// the UNet's depth says so and is compared with the one in full; a part of a picture is painted over
 // and drawn again; two pictures are wiped by the keyboard; the gallery outlives a reload and deletes with an undo; two at once with hires fix;
 // the queue in another order; an X/Y plot fills its grid, is kept, and is saved as one picture.
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -94,7 +95,7 @@ test('settings travel in pictures; gallery, comparison and plot', async ({ page,
     await page.evaluate(() => {
       const text =
         'a blue fish <lora:Unknown:0.8>\nNegative prompt: net\nSteps: 2, Sampler: Euler a, Schedule type: Automatic, ' +
-        'CFG scale: 6, Seed: 99, Size: 64x64, ADetailer model: face_yolov8n.pt, Version: v1.10.1';
+        'CFG scale: 6, Seed: 99, Size: 64x64, Skip Early CFG: 0.1, ADetailer model: face_yolov8n.pt, Version: v1.10.1';
       const data = new DataTransfer();
       data.setData('text/plain', text);
       const area = document.querySelector('textarea');
@@ -106,8 +107,28 @@ test('settings travel in pictures; gallery, comparison and plot', async ({ page,
     await expect(field(page, 'Prompt')).toHaveValue('a blue fish ');
     await expect(field(page, 'Seed')).toHaveValue('99');
     await expect(page.getByLabel('Scheduler', { exact: true })).toHaveValue('euler_a');
+    await page.getByRole('button', { name: 'Faster', exact: true }).click();
+    await expect(field(page, 'Guidance from')).toHaveValue('0.1');
+    await field(page, 'Guidance from').fill('0');
+    await field(page, 'Whole UNet every').fill('2');
+    await expect(page.getByTestId('work')).toContainText('59 % of its work at 2 steps: 1.7 times fewer');
     await page.getByRole('button', { name: 'Generate' }).click();
-    await expect(page.getByText(/^plain model · seed 99 · 2 steps · Euler a/)).toBeVisible({ timeout: 400_000 });
+    await expect(page.getByText(/^plain model · seed 99 · 2 steps · Euler a · guidance 6 · reuse 2 /)).toBeVisible({
+      timeout: 400_000,
+    });
+  });
+
+  await test.step('what a shortcut did to a picture: its settings say so, and it is compared with the one in full', async () => {
+    await page.getByRole('button', { name: 'More actions' }).click();
+    await page.getByRole('menuitem', { name: 'Copy settings as text' }).click();
+    await expect(page.getByText('Settings copied as text', { exact: true })).toBeVisible();
+    expect(await page.evaluate(() => navigator.clipboard.readText())).toContain('Reuse interval: 2, ');
+    await page.getByRole('button', { name: 'More actions' }).click();
+    await page.getByRole('menuitem', { name: /^Compare with full quality/ }).click();
+    await expect(page.getByTestId('likeness')).toHaveText(/^PSNR \d+\.\d dB .*SSIM 0\.\d{3}/, { timeout: 400_000 });
+    await expect(page.getByRole('img', { name: 'Second picture: reuse 2' })).toBeVisible();
+    await page.getByRole('button', { name: 'Compare', exact: true }).click();
+    await field(page, 'Whole UNet every').fill('1');
   });
 
   await test.step('a part painted over by the keyboard and drawn again; the rest is kept', async () => {
@@ -147,7 +168,7 @@ test('settings travel in pictures; gallery, comparison and plot', async ({ page,
     await page.reload();
     await page.getByRole('tab', { name: /^Gallery/ }).click();
     const cards = page.getByRole('list', { name: 'Gallery' }).getByRole('listitem');
-    await expect(cards).toHaveCount(4);
+    await expect(cards).toHaveCount(5);
     // More than the window holds is scrolled, not squeezed.
     await page.setViewportSize({ width: 800, height: 400 });
     const box = await cards.first().boundingBox();
@@ -155,9 +176,9 @@ test('settings travel in pictures; gallery, comparison and plot', async ({ page,
     await page.setViewportSize({ width: 1440, height: 900 });
     await page.getByRole('checkbox').first().check();
     await page.getByRole('button', { name: 'Delete 1' }).click();
-    await expect(cards).toHaveCount(3);
-    await page.getByRole('button', { name: 'Undo' }).click();
     await expect(cards).toHaveCount(4);
+    await page.getByRole('button', { name: 'Undo' }).click();
+    await expect(cards).toHaveCount(5);
     await page.getByRole('searchbox', { name: 'Search prompts and settings' }).fill('red');
     await expect(cards).toHaveCount(2);
   });
@@ -186,7 +207,7 @@ test('settings travel in pictures; gallery, comparison and plot', async ({ page,
       await page.getByRole('button', { name: `Take out of the queue: ${prompt}` }).click();
     await expect(waiting).toHaveCount(0);
     await expect(page.getByText(/^plain model · seed 100 · .* · 80 × 80 · /)).toBeVisible({ timeout: 400_000 });
-    await expect(page.getByRole('list', { name: 'Latest pictures' }).getByRole('listitem')).toHaveCount(6);
+    await expect(page.getByRole('list', { name: 'Latest pictures' }).getByRole('listitem')).toHaveCount(7);
     await field(page, 'Prompt').fill('a blue fish');
   });
 

@@ -26,6 +26,10 @@ test('pictures side by side are told apart', () => {
   expect(describeBeside(picture({ guidanceScale: 7.5 }), picture({}))).toBe('guidance 7.5');
   expect(describeBeside(picture({}), picture({ scheduler: 'euler', seed: 7 }))).toBe('seed 42, DDIM');
   expect(describeBeside(picture({ loras: [lora] }), picture({}))).toBe('Pixel art at 0.80');
+  expect(describeBeside(picture({ reuseInterval: 3, guidanceEnd: 0.6 }), picture({}))).toBe(
+    'guided from 0 to 0.6, reuse 3',
+  );
+  expect(describeBeside(picture({}), picture({ reuseInterval: 3 }))).toBe('in full');
   expect(describeBeside(picture({ prompt: 'a pear' }), picture({}))).toBe('“a pear”');
 });
 

@@ -71,6 +71,11 @@ type Described = Pick<GalleryPicture, 'request' | 'loraNames' | 'plot' | 'isPart
 
 /** What a picture was drawn with, fact by fact. */
 export function drawnWith(picture: Described): string[] {
+  return [...mainFacts(picture), ...shortcutFacts(picture.request)];
+}
+
+/** As many for every picture. */
+function mainFacts(picture: Described): string[] {
   const { request, isPartial } = picture;
   const karras = request.schedulerOptions?.useKarrasSigmas === true ? ' Karras' : '';
   return [
@@ -79,7 +84,6 @@ export function drawnWith(picture: Described): string[] {
     `${request.numInferenceSteps} steps${isPartial ? ' (stopped before its end)' : ''}`,
     `${schedulerLabels[request.scheduler]}${karras}`,
     `guidance ${request.guidanceScale}`,
-    ...shortcutFacts(request),
   ];
 }
 
@@ -87,7 +91,8 @@ export function drawnWith(picture: Described): string[] {
 export function describeBeside(picture: Described, other: Described): string {
   if (picture.plot || other.plot) return describePicture(picture);
   const factsOf = (each: Described): string[] => [
-    ...drawnWith(each),
+    ...mainFacts(each),
+    shortcutFacts(each.request).join(', ') || 'in full',
     each.request.modelId,
     each.request.prompt === '' ? 'no prompt' : `“${each.request.prompt}”`,
   ];
