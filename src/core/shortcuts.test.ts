@@ -1,7 +1,7 @@
 // Plan: which calls are guided and which are whole, by hand, for each shortcut and both; the default is every call in full; what
 // was kept without guidance is not reused with it, nor across a change of the prompt; the shares of work are those of the plans.
 import { describe, expect, it } from 'vitest';
-import { planCalls, usesShortcuts, withoutShortcuts, workShare, type Walk } from './shortcuts.ts';
+import { planCalls, usesShortcuts, withoutShortcuts, workDone, workShare, type Walk } from './shortcuts.ts';
 
 /** G: guided and whole; g: guided, reusing; W and w: the same without guidance. */
 function drawn(walk: Partial<Walk>): string {
@@ -44,6 +44,16 @@ it('the share of the work that is left', () => {
   expect(share({ reuseInterval: 2 })).toBeCloseTo(0.55, 12);
   // GggGwwWwwW
   expect(share({ guidanceEnd: 0.4, reuseInterval: 3 })).toBeCloseTo((2 * 2 + 2 * 0.2 + 4 * 0.1 + 2) / 20, 12);
+});
+
+it('how far a walk is', () => {
+  const done = (walk: Partial<Walk>): number[] => workDone(planCalls({ calls: 4, guidanceScale: 7, ...walk }));
+  expect(done({})).toEqual([0.25, 0.5, 0.75, 1]);
+  // WWGG
+  expect(done({ guidanceStart: 0.25 })).toEqual([1 / 6, 2 / 6, 4 / 6, 1]);
+  const [first = 0, second = 0] = done({ reuseInterval: 2 });
+  expect(second).toBe(0.5);
+  expect(first).toBeGreaterThan(0.45);
 });
 
 it('settings with shortcuts, and without', () => {

@@ -79,9 +79,20 @@ export function planCalls(walk: Walk): PlannedCall[] {
   return plan;
 }
 
+/** What a call takes, a row of a whole one being 1; `shallow` is what one takes of a call that is not whole. */
+function workOf({ guided, whole }: PlannedCall, shallow: number): number {
+  return (guided ? 2 : 1) * (whole ? 1 : shallow);
+}
+
+/** After each call of a plan: which share of the plan's work is done, 0..1. */
+export function workDone(plan: readonly PlannedCall[]): number[] {
+  let sum = 0;
+  const sums = plan.map((call) => (sum += workOf(call, SHALLOW_SHARES.sd15)));
+  return sums.map((done) => done / sum);
+}
+
 /** The share of the UNet's work, 0..1, that a walk takes with its shortcuts; `shallow` is that of a call that is not whole. */
 export function workShare(walk: Walk, shallow: number): number {
   const rows = walk.guidanceScale > 1 ? 2 : 1;
-  const work = planCalls(walk).reduce((sum, { guided, whole }) => sum + (guided ? 2 : 1) * (whole ? 1 : shallow), 0);
-  return work / (walk.calls * rows);
+  return planCalls(walk).reduce((sum, call) => sum + workOf(call, shallow), 0) / (walk.calls * rows);
 }

@@ -4,7 +4,7 @@
  */
 import { joinFloats } from '../core/floats.ts';
 import { defined, invariant } from '../core/invariant.ts';
-import { planCalls, type PlannedCall, type Shortcuts } from '../core/shortcuts.ts';
+import { planCalls, workDone, type PlannedCall, type Shortcuts } from '../core/shortcuts.ts';
 import { readTensor, tensor, type Tensor } from '../gpu/ops.ts';
 import type { PromptEmbedding } from '../latents/embeddings.ts';
 import { CrossAttentionCache } from '../models/spatialTransformer.ts';
@@ -36,8 +36,16 @@ export interface DenoiseOptions extends Shortcuts {
   readonly signal?: AbortSignal;
   /** Asked after each step: true ends the walk there. */
   readonly interrupted?: () => boolean;
-  /** Called after each step with the latents as they are then, and the clean ones that the step pointed to. The next step waits for it. */
-  readonly onStep?: (step: number, latents: Float32Array, clean: () => Float32Array) => void | Promise<void>;
+  /**
+   * Called after each step with the latents as they are then, the clean ones that the step pointed to, and the share of the walk's work
+   * that is done, 0..1. The next step waits for it.
+   */
+  readonly onStep?: (
+    step: number,
+    latents: Float32Array,
+    clean: () => Float32Array,
+    done: number,
+  ) => void | Promise<void>;
 }
 
 /** Denoises latents of one picture or several, [count, h, w, c], scaled as the UNet sees them. */
@@ -61,6 +69,7 @@ export async function denoise(options: DenoiseOptions): Promise<Float32Array> {
       return before !== null && embeddingsAt(call).some((embedding, i) => embedding !== before[i]);
     },
   });
+  const done = workDone(plan);
   let latents = start?.latents ?? noise().map((value) => value * scheduler.initNoiseSigma);
   try {
     for (const [call, planned] of plan.entries()) {
@@ -76,7 +85,7 @@ export async function denoise(options: DenoiseOptions): Promise<Float32Array> {
       const output = planned.guided ? guide(predicted, guidanceScale) : predicted;
       const next = scheduler.step(output, i, before, noise);
       latents = adjust ? adjust(next, i) : next;
-      await onStep?.(i + 1, latents, () => scheduler.predOriginalSample(output, i, before));
+      await onStep?.(i + 1, latents, () => scheduler.predOriginalSample(output, i, before), done[call]!);
       if (interrupted?.()) break;
     }
   } finally {

@@ -194,10 +194,10 @@ export class ImageGenerator {
           ...shortcutsOf(request),
           ...(signal ? { signal } : {}),
           ...(interrupted ? { interrupted } : {}),
-          onStep: (step, _latents, pointedTo) => {
+          onStep: (step, _latents, pointedTo, done) => {
             clean = pointedTo;
             const call = step - from;
-            const fraction = progress.at(batch.index, walks.indexOf(walk), call / calls);
+            const fraction = progress.at(batch.index, walks.indexOf(walk), done);
             return options.onStep?.({
               call,
               calls,
