@@ -37,8 +37,12 @@ export function Faster() {
       </div>
       <NumberField field="reuseInterval" term="reuse" suffix="steps" />
       <p className="field-hint" data-testid="work">
-        {!isOn && 'Off: every step is computed in full. A share of the steps without guidance halves their work; '}
-        {!isOn && 'running the whole UNet every 3 steps only saves most of the rest. Either changes the picture.'}
+        {!isOn && (
+          <>
+            Off: every step is computed in full. Guidance from and to are shares of the steps; those outside cost half.
+            The whole UNet need not run at every step either. Both change the picture.
+          </>
+        )}
         {isOn && work !== null && percent !== null && (
           <>
             The UNet does {percent} of its work at {steps} steps: {(1 / work).toFixed(1)} times fewer multiplications.
