@@ -33,7 +33,7 @@ function LikenessFacts({ first, second }: { readonly first: GalleryPicture; read
   if (likeness === null) return null;
   const { psnr, ssim } = likeness;
   return (
-    <p className="result-facts result-likeness" data-testid="likeness">
+    <p className="result-facts" data-testid="likeness">
       {psnr === Infinity ? (
         'The two pictures are the same to the bit'
       ) : (
