@@ -1,10 +1,12 @@
 /** The `hot` part: every hot kernel at SD1.5's shapes on the GPU's own clock, as a share of what the GPU can do at the best. */
 import { invariant } from '../src/core/invariant.ts';
+import { tileTuner } from '../src/gpu/kernels/tileTuner.ts';
 import { tensorCount, trimMemory } from '../src/gpu/ops.ts';
 import { runtime } from '../src/gpu/runtime.ts';
 import { resetPeak } from '../src/gpu/memory.ts';
+import type { TunedChoice } from '../src/gpu/tuner.ts';
 import { measureCeilings, type Ceilings } from './ceilings/ceilings.ts';
-import type { BenchGpu } from './gpu.ts';
+import { tuneCase, type BenchGpu } from './gpu.ts';
 import { gpuTime } from './gpuTime.ts';
 import { hotCases } from './kernels/hot.ts';
 import { modelSizes } from './kernels/inputs.ts';
@@ -22,6 +24,8 @@ export interface HotKernel {
   /** Of the ceiling that stands nearer, the f32 one for arithmetic: 1 is all that the GPU can do. */
   readonly share: number;
   readonly peakBytes: number;
+  /** Of its matrix products, where tiles were chosen by timing. */
+  readonly tiles: readonly TunedChoice[];
 }
 
 export interface HotReport {
@@ -46,6 +50,9 @@ export async function benchHot({ dispatches }: BenchGpu, { scale, only = '', onC
     try {
       if (!test.name.toLowerCase().includes(only.toLowerCase())) continue;
       onCase?.(`${test.name} ${test.shape}`);
+      const known = tileTuner()?.choices().length;
+      await tuneCase(() => test.ours());
+      const tiles = tileTuner()?.choices().slice(known) ?? [];
       resetPeak(runtime().counters);
       const time = await gpuTime(() => test.ours(), dispatches);
       const teraFlops = test.flop === undefined ? null : test.flop / time.ms / 1e9;
@@ -58,6 +65,7 @@ export async function benchHot({ dispatches }: BenchGpu, { scale, only = '', onC
         gigabytesPerSecond,
         share: Math.max((teraFlops ?? 0) / ceilings.f32TeraFlops, gigabytesPerSecond / ceilings.gigabytesPerSecond),
         peakBytes: runtime().counters.peakBytes,
+        tiles,
       });
     } finally {
       test.dispose();
@@ -68,7 +76,7 @@ export async function benchHot({ dispatches }: BenchGpu, { scale, only = '', onC
   return { ceilings, kernels };
 }
 
-const head = ['kernel', 'shape', 'ms', 'TFLOP/s', 'GB/s', 'of the ceiling', 'dispatches', 'peak MB'];
+const head = ['kernel', 'shape', 'ms', 'TFLOP/s', 'GB/s', 'of the ceiling', 'dispatches', 'peak MB', 'tile, gain'];
 
 function cells({ name, shape, ms, byTimestamps, ...kernel }: HotKernel): string[] {
   return [
@@ -80,6 +88,7 @@ function cells({ name, shape, ms, byTimestamps, ...kernel }: HotKernel): string[
     `${(kernel.share * 100).toFixed(0)} %`,
     String(kernel.dispatches),
     (kernel.peakBytes / 1e6).toFixed(0),
+    kernel.tiles.map(({ choice, gain }) => `${choice}, ${gain?.toFixed(2) ?? ''}`).join('; '),
   ];
 }
 

@@ -2,6 +2,7 @@
 import { invariant } from '../src/core/invariant.ts';
 import { tensorCount, trimMemory } from '../src/gpu/ops.ts';
 import { compare, type Comparison, type KernelCase } from './compare.ts';
+import { tuneCase } from './gpu.ts';
 import { adamwCases } from './kernels/adamw.ts';
 import { attentionCases } from './kernels/attention.ts';
 import { conv2dCases } from './kernels/conv2d.ts';
@@ -37,6 +38,7 @@ export async function benchKernels({ scale, only = '', onCase }: KernelOptions):
     try {
       if (!test.name.toLowerCase().includes(only.toLowerCase())) continue;
       onCase?.(`${test.name} ${test.shape}`);
+      await tuneCase(() => test.ours());
       results.push(await compare(test));
     } finally {
       test.dispose();

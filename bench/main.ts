@@ -30,6 +30,7 @@ interface Flags {
   readonly full?: true;
   readonly only?: string;
   readonly verbose?: true;
+  readonly tune?: true;
   readonly steps: number;
   readonly model?: string;
 }
@@ -58,7 +59,7 @@ async function bench(part: Part | undefined, flags: Flags): Promise<number> {
   const wants = (name: Part): boolean => part === undefined || part === name;
   const report: Report = {};
   if (wants('hot') || wants('model') || wants('kernels') || wants('step')) {
-    const gpu = await openNodeGpu();
+    const gpu = await openNodeGpu(flags.tune ? 'always' : 'usual');
     try {
       report.gpu = describeGpu(gpu.runtime);
       print(`GPU: ${report.gpu}`);
@@ -194,6 +195,7 @@ await new Command('bench')
       .option('--only <text>', 'hot, kernels: only those whose name contains this')
       .option('--model <dir>', 'loading: a folder that npm run fullsize has written')
       .option('--steps <n>', 'precision: training steps', whole, 200)
+      .option('--tune', 'choose tiles by timing on a software GPU, too')
       .option('--verbose', 'step and memory: how often each kernel runs')
       .action((part: Part | undefined, flags: Flags) => runCommand(() => bench(part, flags))),
     { isDefault: true },

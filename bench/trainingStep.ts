@@ -11,7 +11,7 @@ import type { UNet2DCondition } from '../src/models/unet.ts';
 import { defaultTrainOptions } from '../src/core/trainOptions.ts';
 import { noiseBatch, type NoisyBatch } from '../src/trainer/batch.ts';
 import { LoraTrainer } from '../src/trainer/trainer.ts';
-import type { BenchGpu } from './gpu.ts';
+import { tuneFor, type BenchGpu } from './gpu.ts';
 import type { GpuTimeline } from './passTimes.ts';
 
 export interface PassReport {
@@ -136,6 +136,7 @@ export async function measurePass(
   passes?: number,
 ): Promise<PassReport> {
   const { counters } = runtime;
+  await tuneFor(pass);
   const times: { js: number; wall: number }[] = [];
   const peak = watchPool();
   let counted: Omit<PassReport, 'jsMs' | 'wallMs' | 'bindGroups' | 'gpu'> | null = null;

@@ -1,7 +1,9 @@
 /** WebGPU in Node: Dawn from npm `webgpu`, or the library that DAWN_NODE names (for machines without node_modules). */
 import { createRequire } from 'node:module';
 import { openDevice } from '../gpu/device.ts';
+import { startTileTuner } from '../gpu/kernels/tileTuner.ts';
 import { startRuntime, stopRuntime, type Runtime } from '../gpu/runtime.ts';
+import { tileFile } from './tileFile.ts';
 
 interface Dawn {
   create(options: string[]): GPU;
@@ -33,5 +35,6 @@ export async function openNodeGpu(
 ): Promise<{ readonly runtime: Runtime; readonly close: () => void }> {
   const opened = await openDevice(await provideWebGpu(flags));
   const runtime = await startRuntime(opened);
+  startTileTuner({ memory: tileFile(), saveDelayMs: 200 });
   return { runtime, close: stopRuntime };
 }

@@ -319,7 +319,41 @@ function idOf(buffer: GPUBuffer): number {
 export function dispatch(spec: Dispatch): void {
   const s = state();
   throwIfGpuFailed();
-  const { device, backend, internals } = s;
+  const { backend, internals } = s;
+  const { pipeline, bindGroup } = bind(s, spec);
+  backend.ensureCommandEncoderReady();
+  internals.computePassEncoder ??= defined(internals.commandEncoder).beginComputePass();
+  encode(internals.computePassEncoder, pipeline, bindGroup, spec);
+  s.counters.dispatches++;
+  s.counters.flop += spec.flop ?? 0;
+  if (++internals.dispatchCountInPass >= dispatchesPerSubmit) flush();
+}
+
+/** Puts a dispatch into a pass of the caller's own, as often as wished. It is not counted: for measurements beside the work. */
+export function encodeDispatch(pass: GPUComputePassEncoder, spec: Dispatch, repetitions: number): void {
+  const { pipeline, bindGroup } = bind(state(), spec);
+  for (let i = 0; i < repetitions; i++) encode(pass, pipeline, bindGroup, spec);
+}
+
+/** The buffer that holds a tensor's values now. */
+export function tensorBuffer(tensor: TensorInfo): GPUBuffer {
+  return bufferOf(state(), tensor);
+}
+
+function encode(
+  pass: GPUComputePassEncoder,
+  pipeline: GPUComputePipeline,
+  bindGroup: GPUBindGroup,
+  { workgroups: [x, y = 1, z = 1] }: Dispatch,
+): void {
+  pass.setPipeline(pipeline);
+  pass.setBindGroup(0, bindGroup);
+  pass.dispatchWorkgroups(x, y, z);
+}
+
+/** The pipeline and the bindings of a dispatch that the device allows. */
+function bind(s: RuntimeState, spec: Dispatch): { pipeline: GPUComputePipeline; bindGroup: GPUBindGroup } {
+  const { device } = s;
   const program = programFor(s, spec);
   const buffers: GPUBuffer[] = [];
   const { maxStorageBufferBindingSize, maxComputeWorkgroupsPerDimension } = device.limits;
@@ -349,15 +383,7 @@ export function dispatch(spec: Dispatch): void {
     });
     program.bindGroups.set(key, bindGroup);
   }
-  backend.ensureCommandEncoderReady();
-  internals.computePassEncoder ??= defined(internals.commandEncoder).beginComputePass();
-  const pass = internals.computePassEncoder;
-  pass.setPipeline(program.pipeline);
-  pass.setBindGroup(0, bindGroup);
-  pass.dispatchWorkgroups(x, y, z);
-  s.counters.dispatches++;
-  s.counters.flop += spec.flop ?? 0;
-  if (++internals.dispatchCountInPass >= dispatchesPerSubmit) flush();
+  return { pipeline: program.pipeline, bindGroup };
 }
 
 function bufferOf(s: RuntimeState, tensor: TensorInfo): GPUBuffer {
@@ -365,15 +391,53 @@ function bufferOf(s: RuntimeState, tensor: TensorInfo): GPUBuffer {
   return defined(s.backend.tensorMap.get(tensor.dataId).resource, 'the buffer of a tensor');
 }
 
-function programFor(s: RuntimeState, spec: Dispatch): Program {
-  const { constants = {} } = spec;
-  let key = spec.weights === undefined ? spec.label : `${spec.label}|${spec.weights}`;
+function programKey({ label, weights, constants = {} }: Dispatch): string {
+  let key = weights === undefined ? label : `${label}|${weights}`;
   for (const name in constants) key += `|${name},${constants[name]}`;
+  return key;
+}
+
+function programFor(s: RuntimeState, spec: Dispatch): Program {
+  const key = programKey(spec);
   const known = s.programs.get(key);
   if (known) return known;
+  const { layout, descriptor } = describePipeline(s, key, spec);
+  const program: Program = { pipeline: s.device.createComputePipeline(descriptor), layout, bindGroups: new Map() };
+  s.programs.set(key, program);
+  return program;
+}
+
+/**
+ * Compiles what a dispatch runs, beside everything else. Resolves to whether it could be compiled; what could not leaves no error
+ * behind, as an error of the dispatch itself does.
+ */
+export async function compileAhead(spec: Dispatch): Promise<boolean> {
+  const s = state();
+  const key = programKey(spec);
+  if (s.programs.has(key)) return true;
+  const { device } = s;
+  device.pushErrorScope('validation');
+  const { layout, descriptor } = describePipeline(s, key, spec);
+  const failed = device.popErrorScope();
+  try {
+    const [pipeline, error] = await Promise.all([device.createComputePipelineAsync(descriptor), failed]);
+    if (error) return false;
+    if (!s.programs.has(key)) s.programs.set(key, { pipeline, layout, bindGroups: new Map() });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function describePipeline(
+  s: RuntimeState,
+  key: string,
+  spec: Dispatch,
+): { layout: GPUBindGroupLayout; descriptor: GPUComputePipelineDescriptor } {
   const { device } = s;
   const reader = spec.weights === undefined ? '' : weightReader(spec.weights, s.shaderF16);
-  const code = prologue(s.shaderF16, spec.subgroups === true, Object.entries(constants)) + reader + spec.shader;
+  const constants = Object.entries(spec.constants ?? {});
+  const code = prologue(s.shaderF16, spec.subgroups === true, constants) + reader + spec.shader;
   const types: GPUBufferBindingType[] = [
     ...spec.outputs.map(() => 'storage' as const),
     ...spec.inputs.map(() => 'read-only-storage' as const),
@@ -383,14 +447,12 @@ function programFor(s: RuntimeState, spec: Dispatch): Program {
     label: spec.label,
     entries: types.map((type, binding) => ({ binding, visibility: GPUShaderStage.COMPUTE, buffer: { type } })),
   });
-  const pipeline = device.createComputePipeline({
+  const descriptor = {
     label: key,
     layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
     compute: { module: device.createShaderModule({ label: key, code }), entryPoint: 'main' },
-  });
-  const program: Program = { pipeline, layout, bindGroups: new Map() };
-  s.programs.set(key, program);
-  return program;
+  };
+  return { layout, descriptor };
 }
 
 /** What stands before every shader: the constants, f16 where there is, and subgroups where they are used. */

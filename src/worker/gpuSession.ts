@@ -2,7 +2,9 @@
 import { LoratoryError } from '../core/errors.ts';
 import { openDevice } from '../gpu/device.ts';
 import { GpuOutOfMemoryError, GpuValidationError, type DeviceLostError } from '../gpu/errors.ts';
+import { startTileTuner } from '../gpu/kernels/tileTuner.ts';
 import { startRuntime, stopRuntime, type Runtime } from '../gpu/runtime.ts';
+import type { TunerMemory } from '../gpu/tuner.ts';
 import { openDiffusionModel } from '../models/repository.ts';
 import { RunEndedError } from '../session/control.ts';
 import { ImageGenerator } from '../session/generation.ts';
@@ -45,6 +47,7 @@ export class GpuSession {
   constructor(
     private readonly models: Models,
     private readonly onLost: (error: DeviceLostError) => void,
+    private readonly tiles?: TunerMemory,
   ) {}
 
   async info(): Promise<GpuInfo> {
@@ -124,7 +127,7 @@ export class GpuSession {
 
   private open(): Promise<Runtime> {
     if (!this.opening) {
-      const opening = openDevice(navigator.gpu).then((opened) => startRuntime(opened));
+      const opening = this.start();
       this.opening = opening;
       opening.then(
         (runtime) =>
@@ -137,6 +140,12 @@ export class GpuSession {
       );
     }
     return this.opening;
+  }
+
+  private async start(): Promise<Runtime> {
+    const runtime = await startRuntime(await openDevice(navigator.gpu));
+    startTileTuner(this.tiles ? { memory: this.tiles } : {});
+    return runtime;
   }
 
   private freeGenerator(): void {

@@ -7,6 +7,7 @@ import { PictureStore } from '../storage/pictureStore.ts';
 import { storageInfo } from '../storage/quota.ts';
 import { QueueStore } from '../storage/queueStore.ts';
 import { RunStore } from '../storage/runStore.ts';
+import { TileStore } from '../storage/tileStore.ts';
 import { createDatasetHandlers } from './datasetHandlers.ts';
 import { safeFileName } from './fileNames.ts';
 import { generationHandlers } from './generation.ts';
@@ -34,7 +35,7 @@ export function createHandlers(emit: <T extends EventType>(type: T, payload: Eve
   const models = new Models(modelStore, new BuiltInModel(pageUrl('models/demo/'), modelStore), previews);
   const dataset = new DatasetStore();
   const runs = new RunStore();
-  const gpu = new GpuSession(models, (error) => emit('gpu.lost', toPlainError(error)));
+  const gpu = new GpuSession(models, (error) => emit('gpu.lost', toPlainError(error)), new TileStore());
   const library = new Library(runs);
   const pictures = new PictureStore();
   const prompts = new PromptCounter(modelStore);

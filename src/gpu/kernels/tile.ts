@@ -1,9 +1,12 @@
 /**
  * Tiles: the one template that all matrix products share (shaders/tile.wgsl) and the shapes that it takes. A workgroup computes
- * `rows` x `columns` outputs; larger tiles read less, smaller ones keep more of a GPU busy. No shape changes a bit of a result.
+ * `rows` x `columns` outputs; larger tiles read less, smaller ones keep more of a GPU busy. No shape changes a bit of a result, so
+ * which is used may be decided by timing: see tileTuner.ts.
  */
 import tile from '../../../shaders/tile.wgsl?raw';
-import { dispatch, type Dispatch } from '../runtime.ts';
+import { dispatch, runtime, type Dispatch } from '../runtime.ts';
+import { weightReader } from '../weightFormat.ts';
+import { textHash, tileTuner } from './tileTuner.ts';
 import { unroll } from './unroll.ts';
 
 /** Outputs of a workgroup: powers of two from 32 to 128. */
@@ -51,7 +54,32 @@ export function forceTile(shape: TileShape | null): void {
 
 /** Puts a matrix product into the command stream, in tiles of the shape that suits it. */
 export function dispatchProduct(product: TiledProduct): void {
-  dispatch(tiledDispatch(product, forced ?? defaultTile));
+  dispatch(tiledDispatch(product, forced ?? tunedTile(product) ?? defaultTile));
+}
+
+const shapesByName = new Map(tileShapes.map((shape) => [nameOf(shape), shape]));
+
+function tunedTile(product: TiledProduct): TileShape | null {
+  const tuner = tileTuner();
+  if (!tuner) return null;
+  const { flop = 0 } = product;
+  const name = tuner.choose(productKey(product), () => {
+    const ways = [defaultTile, ...tileShapes.filter((shape) => shape !== defaultTile && suits(shape, product))];
+    return { flop, ways: new Map(ways.map((shape) => [nameOf(shape), tiledDispatch(product, shape)])) };
+  });
+  return name === null ? null : (shapesByName.get(name) ?? null);
+}
+
+/** Whether a product is large enough for a shape: half of it must not be idle. */
+function suits(shape: TileShape, { rows, columns }: TiledProduct): boolean {
+  return rows > shape.rows / 2 && columns > shape.columns / 2;
+}
+
+/** What a choice depends on beside the device: the shader's text, what it is compiled and called with. */
+function productKey({ label, shader, constants = {}, weights, uniforms = [], count }: TiledProduct): string {
+  const reader = weights === undefined ? '' : weightReader(weights, runtime().shaderF16);
+  const text = `${textHash(withTile(shader))}${textHash(reader)}`;
+  return `${label} ${text} ${Object.entries(constants).join()} ${uniforms.map((value) => (typeof value === 'number' ? value : value.f32)).join()} ${count}`;
 }
 
 /** The dispatch that computes `product` in tiles of this shape. */
