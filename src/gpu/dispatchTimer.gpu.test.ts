@@ -10,7 +10,7 @@ useTestRuntime();
 
 const size = 64 * 64;
 
-/** Writes i + `offset` into element i, after `turns` turns of a loop that change nothing. */
+/** Writes i + `offset` into element i, after `turns` turns of a loop whose result is never used, which no compiler can know. */
 const shader = `
 @group(0) @binding(0) var<storage, read_write> y: array<f32>;
 @group(0) @binding(1) var<uniform> turns: vec4u;
@@ -18,7 +18,7 @@ const shader = `
 fn main(@builtin(global_invocation_id) id: vec3u) {
   var value = f32(id.x);
   for (var i = 0u; i < turns.x; i++) { value = fract(value * 0.5) + f32(id.x); }
-  if (WRITES) { y[id.x] = f32(id.x) + f32(OFFSET) + 0.0 * value; }
+  if (WRITES) { y[id.x] = select(f32(id.x + OFFSET), value, value > 1e6); }
 }`;
 
 function way(
