@@ -16,7 +16,7 @@ export interface TunerMemory {
 
 /** A piece of work, as it is to be done just now. */
 export interface Tunable<Work> {
-  /** Floating-point operations: what takes how long is guessed from them. */
+  /** Floating-point operations: with few, nothing is gained. */
   readonly flop: number;
   /** The ways to do it by name, the default first. */
   readonly ways: ReadonlyMap<string, Work>;
@@ -69,8 +69,6 @@ const margin = 0.97;
 const leastNanoseconds = 1e6;
 const mostRepetitions = 256;
 const mostTries = 4;
-/** Of the slowest GPU that anyone would train on, in operations a nanosecond. */
-const slowestRate = 250;
 
 interface Entry {
   readonly choice: string | null;
@@ -175,8 +173,7 @@ export class Tuner<Work> {
     } else if (usable.length < 2 || usable[0] !== first) {
       settle(null);
     } else {
-      const repetitions = clampRepetitions((leastNanoseconds * slowestRate) / flop);
-      this.#entries.set(key, { ...entry, state: 'compiled', usable, repetitions });
+      this.#entries.set(key, { ...entry, state: 'compiled', usable });
     }
   }
 
@@ -196,7 +193,7 @@ export class Tuner<Work> {
     this.#spentMs += (oneRound * this.#measurer.rounds) / 1e6;
     if (own.nanoseconds < leastNanoseconds && repetitions < mostRepetitions && tries + 1 < mostTries) {
       const factor = Math.min(16, (2 * leastNanoseconds) / Math.max(1, own.nanoseconds));
-      const more = clampRepetitions(repetitions * factor);
+      const more = Math.min(mostRepetitions, Math.ceil(repetitions * factor));
       this.#entries.set(key, { ...entry, state: 'compiled', repetitions: more, tries: tries + 1 });
       return;
     }
@@ -229,8 +226,4 @@ export class Tuner<Work> {
     const tracked = work.catch(() => undefined).finally(() => this.#pending.delete(tracked));
     this.#pending.add(tracked);
   }
-}
-
-function clampRepetitions(count: number): number {
-  return Math.max(1, Math.min(mostRepetitions, Math.ceil(count)));
 }
