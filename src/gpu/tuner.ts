@@ -65,8 +65,9 @@ const leastFlop = 5e7;
 const mostInFlight = 4;
 /** A way must take so much of the default's time, or less. */
 const margin = 0.97;
-/** Browsers round the GPU's clock to a tenth of a millisecond: what took less than ten of these was measured too coarsely. */
-const leastNanoseconds = 1e6;
+/** Browsers round the GPU's clock to a tenth of a millisecond: what took less than twenty of these was measured too coarsely. */
+const leastNanoseconds = 2e6;
+const aimedNanoseconds = 3e6;
 const mostRepetitions = 256;
 const mostTries = 4;
 
@@ -192,7 +193,7 @@ export class Tuner<Work> {
     const oneRound = timings.reduce((sum, { nanoseconds }) => sum + nanoseconds, 0);
     this.#spentMs += (oneRound * this.#measurer.rounds) / 1e6;
     if (own.nanoseconds < leastNanoseconds && repetitions < mostRepetitions && tries + 1 < mostTries) {
-      const factor = Math.min(16, (2 * leastNanoseconds) / Math.max(1, own.nanoseconds));
+      const factor = Math.min(16, aimedNanoseconds / Math.max(1, own.nanoseconds));
       const more = Math.min(mostRepetitions, Math.ceil(repetitions * factor));
       this.#entries.set(key, { ...entry, state: 'compiled', repetitions: more, tries: tries + 1 });
       return;
