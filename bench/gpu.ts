@@ -49,7 +49,7 @@ export function describeGpu({ opened, device, shaderF16 }: Runtime): string {
   const { vendor, architecture, description } = opened.adapterInfo;
   const name = [description, vendor, architecture].find((part) => part !== '') ?? 'unnamed';
   const features = [...device.features].filter((feature) =>
-    ['shader-f16', 'subgroups', 'timestamp-query'].includes(feature),
+    ['shader-f16', 'subgroups', 'timestamp-query', 'chromium-experimental-subgroup-matrix'].includes(feature),
   );
   return `${name}${opened.isSoftware ? ' (software)' : ''}; features: ${features.sort().join(', ') || 'none'}; f16 ${shaderF16 ? 'native' : 'unpacked by hand'}`;
 }

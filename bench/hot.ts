@@ -1,7 +1,8 @@
 /** The `hot` part: every hot kernel at SD1.5's shapes on the GPU's own clock, as a share of what the GPU can do at the best. */
 import { invariant } from '../src/core/invariant.ts';
 import { tileTuner } from '../src/gpu/kernels/tileTuner.ts';
-import { tensorCount, trimMemory } from '../src/gpu/ops.ts';
+import { tensorCount, trimMemory, type Tensor } from '../src/gpu/ops.ts';
+import { withPrecision, type Precision } from '../src/gpu/precision.ts';
 import { runtime } from '../src/gpu/runtime.ts';
 import { resetPeak } from '../src/gpu/memory.ts';
 import type { TunedChoice } from '../src/gpu/tuner.ts';
@@ -21,7 +22,7 @@ export interface HotKernel {
   /** 10^12 floating-point operations a second; null where memory is what counts. */
   readonly teraFlops: number | null;
   readonly gigabytesPerSecond: number;
-  /** Of the ceiling that stands nearer, the f32 one for arithmetic: 1 is all that the GPU can do. */
+  /** Of the ceiling that stands nearer, the f32 one for arithmetic: 1 is all that the GPU can do, but for products in f16. */
   readonly share: number;
   readonly peakBytes: number;
   /** Of its matrix products, where tiles were chosen by timing. */
@@ -37,24 +38,30 @@ export interface HotOptions {
   /** 1 is SD1.5 at 512 px. */
   readonly scale: number;
   readonly only?: string;
+  /** Of products; f32, if not given. */
+  readonly precision?: Precision;
   readonly onCase?: (name: string) => void;
 }
 
-export async function benchHot({ dispatches }: BenchGpu, { scale, only = '', onCase }: HotOptions): Promise<HotReport> {
+export async function benchHot(
+  { dispatches }: BenchGpu,
+  { scale, only = '', precision = 'f32', onCase }: HotOptions,
+): Promise<HotReport> {
   onCase?.('ceilings');
   const ceilings = await measureCeilings(dispatches, scale >= 1 ? 1 : scale / 16);
   const kernels: HotKernel[] = [];
   for (const make of hotCases(modelSizes(scale))) {
     const before = tensorCount();
-    const test = make();
+    const test = withPrecision(precision, make);
     try {
       if (!test.name.toLowerCase().includes(only.toLowerCase())) continue;
       onCase?.(`${test.name} ${test.shape}`);
       const known = tileTuner()?.choices().length;
-      await tuneCase(() => test.ours());
+      const ours = (): Tensor[] => withPrecision(precision, () => test.ours());
+      await tuneCase(ours);
       const tiles = tileTuner()?.choices().slice(known) ?? [];
       resetPeak(runtime().counters);
-      const time = await gpuTime(() => test.ours(), dispatches);
+      const time = await gpuTime(ours, dispatches);
       const teraFlops = test.flop === undefined ? null : test.flop / time.ms / 1e9;
       const gigabytesPerSecond = test.bytes / time.ms / 1e6;
       kernels.push({

@@ -1,6 +1,7 @@
 /** The kernels part: each hot kernel of ours against tfjs' own op, or the composition of ops that it replaces. */
 import { invariant } from '../src/core/invariant.ts';
-import { tensorCount, trimMemory } from '../src/gpu/ops.ts';
+import { tensorCount, trimMemory, type Tensor } from '../src/gpu/ops.ts';
+import { withPrecision, type Precision } from '../src/gpu/precision.ts';
 import { compare, type Comparison, type KernelCase } from './compare.ts';
 import { tuneCase } from './gpu.ts';
 import { adamwCases } from './kernels/adamw.ts';
@@ -17,11 +18,18 @@ export interface KernelOptions {
   readonly scale: number;
   /** Only cases whose name contains this. */
   readonly only?: string;
+  /** Of our products; f32, if not given. */
+  readonly precision?: Precision;
   readonly onCase?: (name: string) => void;
 }
 
 /** Times all cases; a few seconds each on a software GPU. */
-export async function benchKernels({ scale, only = '', onCase }: KernelOptions): Promise<Comparison[]> {
+export async function benchKernels({
+  scale,
+  only = '',
+  precision = 'f32',
+  onCase,
+}: KernelOptions): Promise<Comparison[]> {
   const sizes = modelSizes(scale);
   const cases: (() => KernelCase)[] = [
     linearCases,
@@ -34,12 +42,13 @@ export async function benchKernels({ scale, only = '', onCase }: KernelOptions):
   const results: Comparison[] = [];
   for (const make of cases) {
     const before = tensorCount();
-    const test = make();
+    const test = withPrecision(precision, make);
     try {
       if (!test.name.toLowerCase().includes(only.toLowerCase())) continue;
       onCase?.(`${test.name} ${test.shape}`);
-      await tuneCase(() => test.ours());
-      results.push(await compare(test));
+      const ours = (): Tensor[] => withPrecision(precision, () => test.ours());
+      await tuneCase(ours);
+      results.push(await compare({ ...test, ours }));
     } finally {
       test.dispose();
       trimMemory();

@@ -2,13 +2,15 @@
 import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { Argument, Command } from 'commander';
+import { Argument, Command, Option } from 'commander';
 import { runCommand } from '../src/cli/exit.ts';
 import { real, whole } from '../src/cli/options.ts';
 import { LoratoryError } from '../src/core/errors.ts';
+import { prepareHalfPrecision } from '../src/gpu/kernels/matrixCheck.ts';
+import type { Precision } from '../src/gpu/precision.ts';
 import { stopRuntime } from '../src/gpu/runtime.ts';
 import type { Comparison } from './compare.ts';
-import { describeGpu } from './gpu.ts';
+import { describeGpu, type BenchGpu } from './gpu.ts';
 import { benchHot, ceilingsLine, hotMarkdown, hotTable, type HotReport } from './hot.ts';
 import { benchKernels, kernelTable } from './kernels.ts';
 import { benchLoading, type LoadingReport, loadingTable } from './loading.ts';
@@ -29,6 +31,7 @@ interface Flags {
   readonly scale?: number;
   readonly full?: true;
   readonly only?: string;
+  readonly precision: Precision | 'both';
   readonly verbose?: true;
   readonly tune?: true;
   readonly steps: number;
@@ -42,6 +45,8 @@ interface Report {
   hot?: HotReport;
   model?: ModelReport;
   kernels?: Comparison[];
+  /** The same with products in f16, and what computes these. */
+  f16?: { computedBy?: string; hot?: HotReport; model?: ModelReport; kernels?: Comparison[] };
   step?: StepReport;
   memory?: MemoryReport;
   loading?: LoadingReport[];
@@ -55,6 +60,39 @@ const softwareModelScale = 0.25;
 /** Sizes times this on a software GPU, so that all takes about two minutes on SwiftShader, the slower one. */
 const softwareScale = 0.375;
 
+/** The parts that are measured in each precision, into `report`. */
+async function benchParts(
+  gpu: BenchGpu,
+  wants: (name: Part) => boolean,
+  scale: number,
+  flags: Flags,
+  precision: Precision,
+  report: Pick<Report, 'hot' | 'model' | 'kernels'>,
+): Promise<void> {
+  const options = {
+    scale,
+    precision,
+    ...(flags.only ? { only: flags.only } : {}),
+    onCase: (name: string) => void process.stderr.write(`  ${name}\n`),
+  };
+  if (wants('hot')) {
+    report.hot = await benchHot(gpu, options);
+    print(`\nHot kernels at ${scale} of SD1.5's sizes. ${ceilingsLine(report.hot.ceilings)}\n${hotTable(report.hot)}`);
+  }
+  if (wants('model')) {
+    const modelScale = flags.full ? 1 : (flags.scale ?? (gpu.runtime.opened.isSoftware ? softwareModelScale : 1));
+    const mixedPrecision = precision === 'f16' ? 'fp16' : 'no';
+    report.model = await benchModel(gpu, { ...options, scale: modelScale, mixedPrecision });
+    print(`\nSD1.5 at ${modelScale} of its size. ${ceilingsLine(report.model.ceilings)}\n${modelTable(report.model)}`);
+  }
+  if (wants('kernels')) {
+    report.kernels = await benchKernels(options);
+    print(
+      `\nKernels at ${scale} of SD1.5's sizes; our weights are f16, tfjs' the same numbers as f32.\n${kernelTable(report.kernels)}`,
+    );
+  }
+}
+
 async function bench(part: Part | undefined, flags: Flags): Promise<number> {
   const wants = (name: Part): boolean => part === undefined || part === name;
   const report: Report = {};
@@ -65,29 +103,18 @@ async function bench(part: Part | undefined, flags: Flags): Promise<number> {
       print(`GPU: ${report.gpu}`);
       const scale = flags.full ? 1 : (flags.scale ?? (gpu.runtime.opened.isSoftware ? softwareScale : 1));
       report.scale = scale;
-      const options = {
-        scale,
-        ...(flags.only ? { only: flags.only } : {}),
-        onCase: (name: string) => void process.stderr.write(`  ${name}\n`),
-      };
-      if (wants('hot')) {
-        report.hot = await benchHot(gpu, options);
-        print(
-          `\nHot kernels at ${scale} of SD1.5's sizes. ${ceilingsLine(report.hot.ceilings)}\n${hotTable(report.hot)}`,
-        );
-      }
-      if (wants('model')) {
-        const modelScale = flags.full ? 1 : (flags.scale ?? (gpu.runtime.opened.isSoftware ? softwareModelScale : 1));
-        report.model = await benchModel(gpu, { ...options, scale: modelScale });
-        print(
-          `\nSD1.5 at ${modelScale} of its size. ${ceilingsLine(report.model.ceilings)}\n${modelTable(report.model)}`,
-        );
-      }
-      if (wants('kernels')) {
-        report.kernels = await benchKernels(options);
-        print(
-          `\nKernels at ${scale} of SD1.5's sizes; our weights are f16, tfjs' the same numbers as f32.\n${kernelTable(report.kernels)}`,
-        );
+      const precisions = flags.precision === 'both' ? (['f32', 'f16'] as const) : [flags.precision];
+      for (const precision of precisions) {
+        if (precision === 'f16' && flags.precision === 'both' && !gpu.runtime.shaderF16) {
+          print('\nNothing in f16: this GPU has no shader-f16.');
+          continue;
+        }
+        if (precision === 'f16') {
+          const { computedBy } = await prepareHalfPrecision();
+          report.f16 = { computedBy };
+          print(`\nProducts in f16, computed by ${computedBy}.`);
+        }
+        await benchParts(gpu, wants, scale, flags, precision, precision === 'f16' ? report.f16! : report);
       }
       if (wants('step')) {
         report.step = await benchStep(gpu);
@@ -138,12 +165,15 @@ async function bench(part: Part | undefined, flags: Flags): Promise<number> {
 }
 
 /** What docs/benchmarks.md wants of it. */
-function markdown({ gpu = '', scale = 1, hot, model }: Report): string {
-  const parts = [gpu];
-  if (model)
-    parts.push(`### SD1.5 as a whole, scale ${model.scale}`, ceilingsLine(model.ceilings), modelMarkdown(model));
-  if (hot) parts.push(`### Hot kernels, scale ${scale}`, ceilingsLine(hot.ceilings), hotMarkdown(hot));
-  return `${parts.join('\n\n')}\n`;
+function markdown({ gpu = '', scale = 1, f16, ...f32 }: Report): string {
+  const tables = ({ hot, model }: Pick<Report, 'hot' | 'model'>, suffix: string): string[] => [
+    ...(model
+      ? [`### SD1.5 as a whole${suffix}, scale ${model.scale}`, ceilingsLine(model.ceilings), modelMarkdown(model)]
+      : []),
+    ...(hot ? [`### Hot kernels${suffix}, scale ${scale}`, ceilingsLine(hot.ceilings), hotMarkdown(hot)] : []),
+  ];
+  const half = f16 ? [`Products in f16, computed by ${f16.computedBy}.`, ...tables(f16, ', f16')] : [];
+  return `${[gpu, ...tables(f32, ''), ...half].join('\n\n')}\n`;
 }
 
 /** A process can open one kind of GPU only, so the null backend gets one of its own. */
@@ -193,6 +223,11 @@ await new Command('bench')
       )
       .option('--full', 'hot, model, kernels: the same as --scale 1')
       .option('--only <text>', 'hot, kernels: only those whose name contains this')
+      .addOption(
+        new Option('--precision <name>', 'hot, model, kernels: of products with weights; both: f32 first')
+          .choices(['f32', 'f16', 'both'])
+          .default('f32'),
+      )
       .option('--model <dir>', 'loading: a folder that npm run fullsize has written')
       .option('--steps <n>', 'precision: training steps', whole, 200)
       .option('--tune', 'choose tiles by timing on a software GPU, too')

@@ -1,5 +1,6 @@
 /** The `model` part: SD1.5 as a whole at 512 px, with noise for weights: loading, the UNet, a training step, and the VAE both ways. */
 import { finishGpuWork, tensorCount, trimMemory } from '../src/gpu/ops.ts';
+import type { TrainOptions } from '../src/core/trainOptions.ts';
 import { runtime } from '../src/gpu/runtime.ts';
 import { invariant } from '../src/core/invariant.ts';
 import { UNet2DCondition } from '../src/models/unet.ts';
@@ -34,12 +35,17 @@ export interface ModelReport {
 export interface ModelOptions {
   /** 1 is SD1.5 at 512 px, 859.5 million weights. */
   readonly scale: number;
+  /** Of the UNet's products; f32, if not given. */
+  readonly mixedPrecision?: TrainOptions['mixedPrecision'];
   readonly onCase?: (name: string) => void;
   /** Passes of each kind where only counts matter, as on the null backend. */
   readonly passes?: number;
 }
 
-export async function benchModel(gpu: BenchGpu, { scale, onCase, passes }: ModelOptions): Promise<ModelReport> {
+export async function benchModel(
+  gpu: BenchGpu,
+  { scale, mixedPrecision = 'no', onCase, passes }: ModelOptions,
+): Promise<ModelReport> {
   const { side, tokens } = modelSizes(scale);
   onCase?.('ceilings');
   const ceilings = await measureCeilings(gpu.dispatches, scale >= 1 ? 1 : scale / 16);
@@ -90,7 +96,14 @@ export async function benchModel(gpu: BenchGpu, { scale, onCase, passes }: Model
   const shapes = unetShapes(config);
   const unet = await load('load the UNet', () => UNet2DCondition.load(noiseWeights(shapes), config));
   onCase?.('UNet and training step');
-  const sizes = { latentSide: side, rank: 4, tokens, batchSize: 1, ...(passes === undefined ? {} : { passes }) };
+  const sizes = {
+    latentSide: side,
+    rank: 4,
+    tokens,
+    batchSize: 1,
+    mixedPrecision,
+    ...(passes === undefined ? {} : { passes }),
+  };
   const { forward, step } = await measureStep(gpu, unet, sizes);
   onCase?.('training step without recomputation');
   const { step: keeping } = await measureStep(gpu, unet, { ...sizes, activationMemory: Infinity });

@@ -7,8 +7,9 @@ import { layersToTrain, TrainableAdapter } from '../src/adapter/trainable.ts';
 import { BufferPool } from '../src/gpu/bufferPool.ts';
 import { resetPeak } from '../src/gpu/memory.ts';
 import { finishGpuWork, readTensor, tensor, trimMemory } from '../src/gpu/ops.ts';
+import { precisionOf, withPrecision } from '../src/gpu/precision.ts';
 import type { UNet2DCondition } from '../src/models/unet.ts';
-import { defaultTrainOptions } from '../src/core/trainOptions.ts';
+import { defaultTrainOptions, type TrainOptions } from '../src/core/trainOptions.ts';
 import { noiseBatch, type NoisyBatch } from '../src/trainer/batch.ts';
 import { LoraTrainer } from '../src/trainer/trainer.ts';
 import { tuneFor, type BenchGpu } from './gpu.ts';
@@ -56,6 +57,8 @@ export interface StepSizes {
   readonly batchSize: number;
   /** Megabytes for activations that are kept rather than computed twice; from the second step on. */
   readonly activationMemory?: number;
+  /** Of the UNet's products; none, if not given. */
+  readonly mixedPrecision?: TrainOptions['mixedPrecision'];
   /** Passes of each kind, where only counts matter; with 1, bind groups are counted while nothing is cached. As many as good times need, if not given. */
   readonly passes?: number;
 }
@@ -73,7 +76,7 @@ const longEnoughMs = 8000;
 export async function measureStep(
   gpu: BenchGpu,
   unet: UNet2DCondition,
-  { latentSide, rank, tokens, batchSize, activationMemory = 0, passes }: StepSizes,
+  { latentSide, rank, tokens, batchSize, activationMemory = 0, mixedPrecision = 'no', passes }: StepSizes,
 ): Promise<StepReport> {
   await finishGpuWork();
   const weightBytes = memory().numBytes;
@@ -83,6 +86,7 @@ export async function measureStep(
   const trainer = new LoraTrainer({ unet }, adapter.parameterGroups(), {
     ...defaultTrainOptions,
     activationMemory,
+    mixedPrecision,
   });
   const shape = [batchSize, latentSide, latentSide, inChannels] as const;
   const context: NoisyBatch['contextShape'] = [batchSize, tokens, crossAttentionDim];
@@ -107,7 +111,7 @@ export async function measureStep(
   const forwardPass = async (): Promise<void> => {
     const sample = tensor(batch.noisy, shape);
     const conditions = tensor(batch.context, context);
-    const out = unet.forward(sample, batch.timesteps, conditions);
+    const out = withPrecision(precisionOf({ mixedPrecision }), () => unet.forward(sample, batch.timesteps, conditions));
     sample.dispose();
     conditions.dispose();
     const reading = readTensor(out);

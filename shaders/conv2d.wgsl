@@ -106,6 +106,7 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) ind
   let steps = (quads + TILE_DEPTH / 4u - 1u) / (TILE_DEPTH / 4u);
   let share = (steps + params.splits - 1u) / params.splits * (TILE_DEPTH / 4u);
   let end = min((tile.z % params.splits + 1u) * share, quads);
+  var held: tile_held;
   for (var first = tile.z % params.splits * share; first < end; first += TILE_DEPTH / 4u) {
     let k4 = min(first + k_quad, quads - 1u); // beyond the last, nothing is multiplied
     let tap_index = k4 / depth4;
@@ -139,8 +140,8 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) ind
       }
     }
     workgroupBarrier();
-    tile_multiply(index, min(TILE_DEPTH, (quads - first) * 4u));
+    tile_multiply(&held, index, min(TILE_DEPTH, (quads - first) * 4u));
     workgroupBarrier();
   }
-  tile_finish(index);
+  tile_finish(&held, index);
 }

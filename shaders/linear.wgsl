@@ -69,6 +69,7 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) ind
   let bounds = vec2u(begin, min(begin + share, steps + lora_steps));
   let branch = max(bounds, vec2u(steps)) - steps;
   let ends = bounds + branch * (groups - 1u);
+  var held: tile_held;
   for (var step = ends.x; step < ends.y; step++) {
     var depth: u32;
     if (step < steps) {
@@ -101,8 +102,8 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) ind
       }
     }
     workgroupBarrier();
-    tile_multiply(index, depth);
+    tile_multiply(&held, index, depth);
     workgroupBarrier();
   }
-  tile_finish(index);
+  tile_finish(&held, index);
 }

@@ -44,6 +44,7 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) ind
   let lora_steps = (params.ranks + TILE_DEPTH - 1u) / TILE_DEPTH;
   let share = (steps + lora_steps + params.splits - 1u) / params.splits;
   let end = min((tile.z + 1u) * share, steps + lora_steps);
+  var held: tile_held;
   for (var step = tile.z * share; step < end; step++) {
     var depth: u32;
     if (step < steps) {
@@ -74,8 +75,8 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) ind
       }
     }
     workgroupBarrier();
-    tile_multiply(index, depth);
+    tile_multiply(&held, index, depth);
     workgroupBarrier();
   }
-  tile_finish(index);
+  tile_finish(&held, index);
 }

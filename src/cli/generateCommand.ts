@@ -53,6 +53,7 @@ async function generate(flags: GenerateFlags): Promise<number> {
     schedulerOptions: schedulerOptionsOf(flags),
     noiseDevice: flags.noise,
     vaeTiling: flags.vaeTiling,
+    mixedPrecision: flags.mixedPrecision,
     embeddings: await openEmbeddings(flags.embedding, model),
     loras,
     ...(flags.initImage === undefined ? {} : { init: await initOf(flags, flags.initImage) }),

@@ -12,7 +12,8 @@ function read(...flags: readonly string[]): GenerateFlags {
 }
 
 test('shortcuts', () => {
-  expect(read()).toMatchObject({ guidanceStart: 0, guidanceEnd: 1, reuseInterval: 1 });
+  expect(read()).toMatchObject({ guidanceStart: 0, guidanceEnd: 1, reuseInterval: 1, mixedPrecision: 'no' });
+  expect(read('--mixed-precision', 'fp16')).toMatchObject({ mixedPrecision: 'fp16' });
   const asked = read('--guidance-start', '0.1', '--guidance-end', '0.8', '--reuse-interval', '3');
   expect(asked).toMatchObject({ guidanceStart: 0.1, guidanceEnd: 0.8, reuseInterval: 3 });
   expect(read('--x', 'reuse=1,2,3').x).toEqual({ kind: 'reuse', values: ['1', '2', '3'] });

@@ -13,13 +13,16 @@ interface Dawn {
 /** Kept for ever: Dawn crashes at exit if its root object is collected before its devices. */
 let gpu: GPU | undefined;
 
+/** Offers what is an experiment yet, above all units for small matrices, which are checked before they are used. */
+const experiments = 'enable-dawn-features=allow_unsafe_apis';
+
 /** Makes `navigator.gpu` from Dawn. `flags` are Dawn's, e.g. `backend=null`. Calling it again changes nothing. */
 export async function provideWebGpu(flags: readonly string[] = []): Promise<GPU> {
   if (gpu) return gpu;
   const library = process.env['DAWN_NODE'];
   const dawn = (library ? createRequire(import.meta.url)(library) : await import('webgpu')) as Dawn;
   Object.assign(globalThis, dawn.globals);
-  gpu = dawn.create([...flags]);
+  gpu = dawn.create([experiments, ...flags]);
   // Node 20 has no navigator; from 21 on it is there, read-only.
   Object.defineProperty(globalThis, 'navigator', {
     value: { gpu, userAgent: 'node' },

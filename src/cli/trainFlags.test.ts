@@ -47,6 +47,8 @@ describe('trainOptionsOf', () => {
       '10',
       '--network-dropout',
       '0.1',
+      '--mixed-precision',
+      'fp16',
     ]);
     expect(options).toEqual({
       ...defaultTrainOptions,
@@ -59,6 +61,7 @@ describe('trainOptionsOf', () => {
       predictionType: 'v_prediction',
       maxTrainEpochs: 10,
       dropout: { ...defaultTrainOptions.dropout, network: 0.1 },
+      mixedPrecision: 'fp16',
     });
   });
 

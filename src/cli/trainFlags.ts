@@ -92,7 +92,8 @@ const groups: Readonly<Record<string, readonly FlagLine[]>> = {
     ['save-every', 'checkpoints.everySteps', 'steps between files that are kept; 0: only the last'],
     ['save-keep', 'checkpoints.keep', 'how many are kept; 0: all'],
   ],
-  'Memory:': [
+  'Memory and speed:': [
+    ['mixed-precision', 'mixedPrecision', 'factors of products in 16 bits: sooner, a little less exact'],
     ['weights', 'weightsPrecision', 'how the frozen weights are kept'],
     [
       'activation-memory',

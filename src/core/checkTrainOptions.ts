@@ -21,6 +21,8 @@ export interface TrainOptionContext {
   readonly sizeUnit?: number;
   /** Images to train on. */
   readonly imageCount?: number;
+  /** Whether the GPU computes in 16 bits (`shader-f16`). */
+  readonly halfPrecision?: boolean;
 }
 
 /** The largest side, in pixels, for a model that was trained on pictures of `imageSize`: half as much again, 768 for SD1.5. */
@@ -134,7 +136,10 @@ function jointProblems(options: TrainOptions, context: TrainOptionContext): Trai
   if (options.priorPreservation.enabled && options.priorPreservation.classPrompt.trim() === '') {
     add('priorPreservation.classPrompt', 'prior preservation needs one', 'Name the class, e.g. “a photo of a dog”.');
   }
-  const { imageSize, sizeUnit, imageCount } = context;
+  const { imageSize, sizeUnit, imageCount, halfPrecision } = context;
+  if (halfPrecision === false && options.mixedPrecision === 'fp16') {
+    add('mixedPrecision', 'this GPU, or this browser on it, cannot compute in 16 bits', 'Choose “no”.');
+  }
   if (imageSize !== undefined && options.resolution > largestResolution(imageSize)) {
     const rule = `this model, made for ${imageSize} px, does at most ${largestResolution(imageSize)}`;
     add('resolution', rule, `Choose ${imageSize}.`);

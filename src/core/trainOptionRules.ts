@@ -151,6 +151,7 @@ export const trainOptionRules: Readonly<Record<TrainOptionPath, OptionRule>> = {
   sampleNegativePrompt: { label: 'Negative prompt', kind: 'text' },
   'checkpoints.everySteps': whole('Checkpoint every', 0, million),
   'checkpoints.keep': whole('Checkpoints kept', 0, 10_000),
+  mixedPrecision: choice('Mixed precision', 'no', 'fp16'),
   weightsPrecision: choice('Weights', 'f16', 'int8'),
   activationMemory: whole('Memory for speed', 0, million),
 };

@@ -164,7 +164,17 @@ describe('checkTrainOptions', () => {
       { imageCount: 4 },
       'Validation images is 4, but there are 4 images, and at least one must be trained on.',
     ],
+    [
+      { mixedPrecision: 'fp16' },
+      { halfPrecision: false },
+      'Mixed precision is “fp16”, but this GPU, or this browser on it, cannot compute in 16 bits.',
+    ],
   ])('%j with %j: %s', (changes, context, said) => expect(messages(changes, context)).toEqual([said]));
+
+  test('asks for 16 bits only where there are any, or nobody knows', () => {
+    expect(messages({ mixedPrecision: 'fp16' }, { halfPrecision: true })).toEqual([]);
+    expect(messages({ mixedPrecision: 'fp16' })).toEqual([]);
+  });
 
   test('says all at once', () => {
     expect(messages({ rank: 0, repeats: 0 })).toHaveLength(2);

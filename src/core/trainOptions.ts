@@ -225,7 +225,12 @@ export interface TrainOptions {
   readonly sampleNegativePrompt: string;
   readonly checkpoints: CheckpointOptions;
 
-  // ---- memory
+  // ---- memory and speed
+  /**
+   * `fp16`: the factors of every product with the model's weights are rounded to halves and summed in float32, as torch.autocast has it;
+   * gradients are scaled against underflow. `no`: float32 throughout. The GPU must have `shader-f16`.
+   */
+  readonly mixedPrecision: 'no' | 'fp16';
   /** How the frozen weights are kept: int8 has block-wise scales. */
   readonly weightsPrecision: 'f16' | 'int8';
   /** Megabytes for activations inside segments that are kept rather than computed twice, which changes no bit of the result; 0: none. */
@@ -312,6 +317,7 @@ export const defaultTrainOptions: TrainOptions = {
   sampleGuidanceScale: 7.5,
   sampleNegativePrompt: '',
   checkpoints: { everySteps: 0, keep: 3 },
+  mixedPrecision: 'no',
   weightsPrecision: 'f16',
   // As much as leaves a step of SD 1.5 at 512 px within 2.5 GB at batch 1, and 2.9 GB at batch 2 (bench/memory.test.ts).
   activationMemory: 350,

@@ -19,6 +19,8 @@ test('options in kohya’s words', () => {
     optimizer: 'torch.optim.adamw.AdamW(weight_decay=0.01,betas=(0.9, 0.999),eps=1e-08)',
   });
   expect(facts).not.toHaveProperty('noiseOffset');
+  expect(facts).toMatchObject({ mixedPrecision: 'no' });
+  expect(trainingFactsOf({ ...defaultTrainOptions, mixedPrecision: 'fp16' })).toMatchObject({ mixedPrecision: 'fp16' });
 });
 
 test.each([

@@ -29,6 +29,7 @@ export function trainingFactsOf(
     seed,
     flipProbability,
     repeats: options.repeats,
+    mixedPrecision: options.mixedPrecision,
     enableBucket: options.buckets.enabled,
     gradientAccumulationSteps: options.gradientAccumulationSteps,
     lrScheduler: lrSchedulerNames[lrScheduler.name],

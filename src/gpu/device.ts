@@ -1,5 +1,12 @@
 import { NoWebGpuError } from './errors.ts';
 
+/** Small matrices that a subgroup multiplies in one instruction: sums of m rows, n columns and k values each, f16 times f16 in f32. */
+export interface MatrixSizes {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+}
+
 /** What was found out about the GPU when it was opened. */
 export interface OpenedDevice {
   readonly device: GPUDevice;
@@ -8,9 +15,14 @@ export interface OpenedDevice {
   readonly isSoftware: boolean;
   /** Bytes of the GPU's own memory; null where the browser does not say, as most do not. */
   readonly memoryBytes: number | null;
+  /** Null where it has no such units, or is not known to have subgroups of 32. */
+  readonly matrixSizes: MatrixSizes | null;
 }
 
-const wantedFeatures: readonly GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query'];
+/** Chromium's, where experiments are allowed: not in the standard yet. */
+const subgroupMatrix = 'chromium-experimental-subgroup-matrix' as GPUFeatureName;
+
+const wantedFeatures: readonly GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query', subgroupMatrix];
 
 const wantedLimits = [
   'maxBufferSize',
@@ -43,9 +55,42 @@ export async function openDevice(
   for (const name of wantedLimits) requiredLimits[name] = adapter.limits[name];
   const device = await adapter.requestDevice({ requiredFeatures, requiredLimits });
   const { vendor, architecture, description } = adapter.info;
+  const hasMatrices = (['shader-f16', 'subgroups', subgroupMatrix] as const).every((name) => device.features.has(name));
   const isSoftware =
     adapter.info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe/i.test(`${vendor} ${architecture} ${description}`);
-  return { device, adapterInfo: adapter.info, isSoftware, memoryBytes: memoryBytesOf(adapter.info) };
+  return {
+    device,
+    adapterInfo: adapter.info,
+    isSoftware,
+    memoryBytes: memoryBytesOf(adapter.info),
+    matrixSizes: hasMatrices ? matrixSizesOf(adapter.info) : null,
+  };
+}
+
+/** What tile_matrix.wgsl can use, the fastest first. */
+const usableSizes: readonly MatrixSizes[] = [
+  { m: 16, n: 16, k: 16 },
+  { m: 16, n: 8, k: 16 },
+  { m: 8, n: 8, k: 8 },
+];
+
+function matrixSizesOf(info: GPUAdapterInfo): MatrixSizes | null {
+  const { vendor, subgroupMinSize, subgroupMaxSize } = info;
+  // Apple's subgroups are of 32 all, though Dawn does not say so.
+  if (vendor !== 'apple' && (subgroupMinSize !== 32 || subgroupMaxSize !== 32)) return null;
+  const configs: unknown = Reflect.get(info, 'subgroupMatrixConfigs');
+  if (!Array.isArray(configs)) return null;
+  type Config = Partial<Record<'componentType' | 'resultComponentType' | 'M' | 'N' | 'K', unknown>>;
+  const has = ({ m, n, k }: MatrixSizes): boolean =>
+    (configs as Config[]).some(
+      (config) =>
+        config.componentType === 'f16' &&
+        config.resultComponentType === 'f32' &&
+        config.M === m &&
+        config.N === n &&
+        config.K === k,
+    );
+  return usableSizes.find(has) ?? null;
 }
 
 /** `GPUHeapProperty.DEVICE_LOCAL` of Chromium's `memoryHeaps`, which are not in the standard. */

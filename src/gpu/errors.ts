@@ -52,6 +52,18 @@ export class GpuLimitError extends LoratoryError {
   }
 }
 
+/** Half precision is asked for, and this GPU's shaders cannot compute in it (`shader-f16`). */
+export class HalfPrecisionError extends LoratoryError {
+  readonly code = 'gpu-no-f16';
+
+  constructor() {
+    super(
+      'This GPU, or this browser on it, cannot compute in 16 bits (shader-f16), which mixed precision needs.',
+      'Set mixed precision to “no”: everything is computed in 32 bits then.',
+    );
+  }
+}
+
 /** The driver took the device away (reset, sleep, memory pressure). Everything on the GPU is gone. */
 export class DeviceLostError extends LoratoryError {
   readonly code = 'gpu-lost';

@@ -288,6 +288,8 @@ export interface Dispatch {
   readonly constants?: Readonly<Record<string, number | boolean>>;
   /** Whether the shader uses subgroups, which the GPU must have. Its loops' bounds must be the same for a whole subgroup: nothing checks that. */
   readonly subgroups?: boolean;
+  /** Whether the shader uses subgroup matrices, which the GPU must have. Each must be used by a whole subgroup: nothing checks that either. */
+  readonly subgroupMatrices?: boolean;
   /** How the frozen weights lie that it reads: puts `weight_quad` and `weight_word` before the shader. */
   readonly weights?: WeightFormat;
   /** Bound read_write at 0, 1, ... */
@@ -437,7 +439,7 @@ function describePipeline(
   const { device } = s;
   const reader = spec.weights === undefined ? '' : weightReader(spec.weights, s.shaderF16);
   const constants = Object.entries(spec.constants ?? {});
-  const code = prologue(s.shaderF16, spec.subgroups === true, constants) + reader + spec.shader;
+  const code = prologue(s.shaderF16, spec, constants) + reader + spec.shader;
   const types: GPUBufferBindingType[] = [
     ...spec.outputs.map(() => 'storage' as const),
     ...spec.inputs.map(() => 'read-only-storage' as const),
@@ -455,14 +457,24 @@ function describePipeline(
   return { layout, descriptor };
 }
 
-/** What stands before every shader: the constants, f16 where there is, and subgroups where they are used. */
-function prologue(shaderF16: boolean, subgroups: boolean, constants: readonly [string, number | boolean][]): string {
+/** What stands before every shader: the constants, f16 where there is, and subgroups and their matrices where they are used. */
+function prologue(
+  shaderF16: boolean,
+  { subgroups = false, subgroupMatrices = false }: Dispatch,
+  constants: readonly [string, number | boolean][],
+): string {
   const lines = constants.map(([name, value]) =>
     typeof value === 'boolean' ? `const ${name}: bool = ${value};\n` : `const ${name}: u32 = ${value}u;\n`,
   );
   // The analysis of uniformity does not see through functions that take an invocation.
-  const subgroupLines = subgroups ? 'enable subgroups;\ndiagnostic(off, subgroup_uniformity);\n' : '';
-  return (shaderF16 ? 'enable f16;\n' : '') + subgroupLines + lines.join('');
+  return [
+    ...(shaderF16 ? ['enable f16;\n'] : []),
+    ...(subgroups ? ['enable subgroups;\n'] : []),
+    ...(subgroupMatrices ? ['enable chromium_experimental_subgroup_matrix;\n'] : []),
+    ...(subgroups ? ['diagnostic(off, subgroup_uniformity);\n'] : []),
+    ...(subgroupMatrices ? ['diagnostic(off, chromium.subgroup_matrix_uniformity);\n'] : []),
+    ...lines,
+  ].join('');
 }
 
 /** Uniform blocks are few and repeat at every step, so each distinct content is made once and kept. */

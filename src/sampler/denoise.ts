@@ -6,6 +6,7 @@ import { joinFloats } from '../core/floats.ts';
 import { defined, invariant } from '../core/invariant.ts';
 import { planCalls, workDone, type PlannedCall, type Shortcuts } from '../core/shortcuts.ts';
 import { readTensor, tensor, type Tensor } from '../gpu/ops.ts';
+import { withPrecision, type Precision } from '../gpu/precision.ts';
 import type { PromptEmbedding } from '../latents/embeddings.ts';
 import { CrossAttentionCache } from '../models/spatialTransformer.ts';
 import type { UNet2DCondition } from '../models/unet.ts';
@@ -29,6 +30,8 @@ export interface DenoiseOptions extends Shortcuts {
   readonly negativePromptEmbeds: PromptEmbedding | EmbeddingOfCall;
   /** At 1 or below the negative prompt is not used, as in diffusers. */
   readonly guidanceScale: number;
+  /** Of the UNet's products; f32, if not given. */
+  readonly precision?: Precision;
   /** So many rows (pictures, twice with guidance) go through the UNet at once; as many as the GPU takes, if not given. */
   readonly rowsAtOnce?: number;
   /** What goes on instead of the latents after entry `i` of the timesteps: inpainting puts back what the mask keeps. */
@@ -51,7 +54,7 @@ export interface DenoiseOptions extends Shortcuts {
 /** Denoises latents of one picture or several, [count, h, w, c], scaled as the UNet sees them. */
 export async function denoise(options: DenoiseOptions): Promise<Float32Array> {
   const { unet, scheduler, count = 1, noise, start, shape, promptEmbeds, negativePromptEmbeds } = options;
-  const { guidanceScale, adjust, signal, interrupted, onStep } = options;
+  const { guidanceScale, adjust, signal, interrupted, onStep, precision = 'f32' } = options;
   const rowsAtOnce = Math.min(options.rowsAtOnce ?? Infinity, unet.maxRows(shape[0], shape[1]));
   // Both are kept, so that a walk whose guidance begins or ends on the way prepares each once.
   const contexts = { guided: new Context(0, count, rowsAtOnce), alone: new Context(count, count, rowsAtOnce) };
@@ -81,7 +84,12 @@ export async function denoise(options: DenoiseOptions): Promise<Float32Array> {
       context.set(planned.guided ? [negative, prompt] : [prompt]);
       const input = repeat(scheduler.scaleModelInput(before, i), planned.guided ? 2 : 1);
       const keeps = plan[call + 1]?.whole === false;
-      const predicted = await predict(unet, context, input, scheduler.timesteps[i]!, shape, { planned, deep, keeps });
+      const predicted = await predict(unet, context, input, scheduler.timesteps[i]!, shape, {
+        planned,
+        deep,
+        keeps,
+        precision,
+      });
       const output = planned.guided ? guide(predicted, guidanceScale) : predicted;
       const next = scheduler.step(output, i, before, noise);
       latents = adjust ? adjust(next, i) : next;
@@ -101,11 +109,12 @@ function embeddingAt(embeds: PromptEmbedding | EmbeddingOfCall, call: number): P
 }
 
 /** How a call goes: what is kept of it lies in `deep` from then on. */
-interface Reuse {
+interface Call {
   readonly planned: PlannedCall;
   readonly deep: DeepFeatures;
   /** Whether the next call reuses this one. */
   readonly keeps: boolean;
+  readonly precision: Precision;
 }
 
 /** The UNet's output for all rows of `input`, part by part. */
@@ -115,7 +124,7 @@ async function predict(
   input: Float32Array,
   timestep: number,
   shape: readonly [number, number, number],
-  { planned: { whole }, deep, keeps }: Reuse,
+  { planned: { whole }, deep, keeps, precision }: Call,
 ): Promise<Float32Array> {
   const size = shape[0] * shape[1] * shape[2];
   const outputs: Float32Array[] = [];
@@ -133,7 +142,7 @@ async function predict(
       return kept.output;
     };
     try {
-      const predicted = forward();
+      const predicted = withPrecision(precision, forward);
       try {
         outputs.push(await readTensor(predicted));
       } finally {

@@ -8,7 +8,9 @@ import type { RgbImage } from '../core/image.ts';
 import { defined } from '../core/invariant.ts';
 import { toModelRange } from '../dataset/preprocess.ts';
 import { shortcutsOf } from '../core/shortcuts.ts';
+import { prepareHalfPrecision } from '../gpu/kernels/matrixCheck.ts';
 import { trimMemory } from '../gpu/ops.ts';
+import { precisionOf } from '../gpu/precision.ts';
 import { sampleLatents } from '../latents/cache.ts';
 import { type DiffusionModel, resolutionUnit } from '../models/repository.ts';
 import type { UNet2DCondition } from '../models/unet.ts';
@@ -117,11 +119,15 @@ export class ImageGenerator {
   /**
    * All pictures of a request, in order; fewer if it is interrupted.
    *
-   * @throws {GenerateOptionError} before anything is loaded.
+   * @throws {GenerateOptionError | HalfPrecisionError} before anything is loaded.
    */
   async draw(request: GenerationRequest, options: GenerationOptions = {}): Promise<DrawnPicture[]> {
     const { signal, interrupted, onStatus } = options;
     checkRequest(request, this.model);
+    if (request.mixedPrecision === 'fp16') {
+      const { computedBy } = await prepareHalfPrecision();
+      onStatus?.(`Mixed precision, products computed by ${computedBy}`);
+    }
     const walks = await this.walksOf(request, options);
     const unet = await this.loadUNet(onStatus);
     signal?.throwIfAborted();
@@ -192,6 +198,7 @@ export class ImageGenerator {
           ...walk.conditioning,
           guidanceScale: request.guidanceScale,
           ...shortcutsOf(request),
+          precision: precisionOf(request),
           ...(signal ? { signal } : {}),
           ...(interrupted ? { interrupted } : {}),
           onStep: (step, _latents, pointedTo, done) => {

@@ -3,6 +3,7 @@ import type { Adapter } from '../adapter/lora.ts';
 import { LoratoryError } from '../core/errors.ts';
 import type { RgbImage } from '../core/image.ts';
 import { LONGEST_REUSE, type Shortcuts } from '../core/shortcuts.ts';
+import type { TrainOptions } from '../core/trainOptions.ts';
 import { type DiffusionModel, resolutionUnit } from '../models/repository.ts';
 import type { NoiseDevice } from '../sampler/noise.ts';
 import { hasKarrasSigmas, type SchedulerName } from '../schedulers/index.ts';
@@ -63,6 +64,8 @@ export interface GenerationRequest extends Omit<ConditioningRequest, 'loras'>, S
   readonly hires?: HiresFix;
   /** Encodes and decodes in tiles although the whole may fit. */
   readonly vaeTiling?: boolean;
+  /** Of the UNet; `no`, if not given. */
+  readonly mixedPrecision?: TrainOptions['mixedPrecision'];
   readonly loras: readonly PluggedAdapter[];
 }
 

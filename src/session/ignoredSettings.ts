@@ -15,6 +15,7 @@ const UNDERSTOOD = new Set([
   'Clip skip',
   'RNG',
   'Timestep spacing',
+  'Mixed precision',
   'Lora hashes',
   'TI hashes',
   'Emphasis',

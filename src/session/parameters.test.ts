@@ -140,6 +140,7 @@ describe('settings of a picture', () => {
       guidanceStart: 0.1,
       guidanceEnd: 0.8,
       reuseInterval: 3,
+      mixedPrecision: 'fp16',
       syntax: 'plain',
       noiseDevice: 'gpu',
     } as const;

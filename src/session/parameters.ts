@@ -23,6 +23,7 @@ const GUIDANCE_END = 'Guidance end';
 const REUSE_INTERVAL = 'Reuse interval';
 const PROGRAM = 'Loratory';
 const SEEDS = 'Seeds';
+const PRECISION = 'Mixed precision';
 
 /** A1111's name for where guidance begins: its `Ignore negative prompt during early sampling`. */
 const GUIDANCE_START = 'Skip Early CFG';
@@ -79,6 +80,7 @@ export function pictureParameters(
     if (hires.steps > 0) settings.push(['Hires steps', String(hires.steps)]);
     settings.push(['Hires upscaler', UPSCALERS[hires.upscaler]]);
   }
+  if (request.mixedPrecision === 'fp16') settings.push([PRECISION, 'fp16']);
   if (request.seedMode === 'diffusers') settings.push([SEEDS, 'diffusers']);
   if (hashes.size > 0) settings.push(['Lora hashes', Array.from(hashes, (pair) => pair.join(': ')).join(', ')]);
   if (syntax === 'plain' && hasBrackets) settings.push(['Emphasis', 'None']);
@@ -114,6 +116,7 @@ export function settingsOfPicture(parameters: PngParameters): PictureSettings {
     scheduler: sampler?.name,
     model: of('Model'),
     strength: number(of('Denoising strength')),
+    mixedPrecision: of(PRECISION) === 'fp16' ? ('fp16' as const) : undefined,
     guidanceStart: share(GUIDANCE_START),
     guidanceEnd: share(GUIDANCE_END),
     reuseInterval: Number.isInteger(interval) && interval > 1 && interval <= LONGEST_REUSE ? interval : undefined,

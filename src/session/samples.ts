@@ -2,6 +2,7 @@
 import type { RgbImage } from '../core/image.ts';
 import { defined } from '../core/invariant.ts';
 import { trimMemory } from '../gpu/ops.ts';
+import { precisionOf } from '../gpu/precision.ts';
 import type { PromptEmbedding } from '../latents/embeddings.ts';
 import type { DiffusionModel } from '../models/repository.ts';
 import type { UNet2DCondition } from '../models/unet.ts';
@@ -69,6 +70,7 @@ export async function drawSamples(
       promptEmbeds: defined(embeddings.get(prompt)),
       negativePromptEmbeds: defined(embeddings.get(negativePrompt)),
       guidanceScale,
+      precision: precisionOf(options),
       signal,
       onStep: (done) =>
         onProgress(

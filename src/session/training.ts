@@ -10,6 +10,7 @@ import { LoratoryError } from '../core/errors.ts';
 import type { RgbImage } from '../core/image.ts';
 import { defined } from '../core/invariant.ts';
 import type { KnownModule, LoraModule } from '../formats/lora/types.ts';
+import { prepareHalfPrecision } from '../gpu/kernels/matrixCheck.ts';
 import { trimMemory } from '../gpu/ops.ts';
 import { encodePrompts, type PromptEmbedding } from '../latents/embeddings.ts';
 import type { ClipTextEncoder } from '../models/clip.ts';
@@ -144,7 +145,7 @@ export function adaptableModules(model: DiffusionModel): Required<KnownModule>[]
 /**
  * Trains an adapter; see trainingLoop.ts for what happens between the steps. `control` pauses, stops or asks for a sample; stopping keeps what was learnt.
  *
- * @throws {EmptyDatasetError | TrainOptionError} before anything is loaded.
+ * @throws {EmptyDatasetError | TrainOptionError | HalfPrecisionError} before anything is loaded.
  */
 export async function trainLora(
   request: TrainingRequest,
@@ -167,6 +168,7 @@ async function train(request: TrainingRequest, control: TrainControl, events: Tr
     signal,
     onStatus: (detail: string, done: number) => events.onStatus?.('preparing', detail, done),
   };
+  const half = request.options.mixedPrecision === 'fp16' ? await prepareHalfPrecision() : null;
   const prepared = await prepare(request, progress);
   const { options, imageIds, embeddings, preview } = prepared;
 
@@ -197,6 +199,10 @@ async function train(request: TrainingRequest, control: TrainControl, events: Tr
     const settings = diffusionSettings(options, noiseConfigOf(options, model.schedulerConfig));
     if (!request.resumeFrom)
       for (const warning of trainingWarnings(options, settings)) events.onEvent?.('warning', 0, warning);
+    if (half) {
+      const step = request.resumeFrom?.position.globalStep ?? 0;
+      events.onEvent?.('precision', step, `Mixed precision, products computed by ${half.computedBy}.`);
+    }
     const strips = hold(new StripPainter(model, preview));
     const stepParts = {
       model,

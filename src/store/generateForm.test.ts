@@ -21,6 +21,7 @@ const full: Omit<GenerateRequest, 'modelId' | 'loras'> = {
   guidanceStart: 0.1,
   guidanceEnd: 0.8,
   reuseInterval: 3,
+  mixedPrecision: 'fp16',
   clipSkip: 2,
   batchSize: 1,
   batchCount: 1,
@@ -31,7 +32,7 @@ const full: Omit<GenerateRequest, 'modelId' | 'loras'> = {
 describe('form and request', () => {
   test('there and back', () => {
     expect(formRequest({ ...initialGenerateForm, ...formValues(full) })).toEqual(full);
-    const { schedulerOptions: _options, hires: _hires, ...slow } = full;
+    const { schedulerOptions: _options, hires: _hires, mixedPrecision: _precision, ...slow } = full;
     const plain = withoutShortcuts(slow);
     expect(formRequest({ ...initialGenerateForm, ...formValues(full), ...formValues(plain) })).toEqual(plain);
   });

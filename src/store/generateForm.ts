@@ -23,6 +23,7 @@ export interface GenerateForm {
   readonly guidanceStart: string;
   readonly guidanceEnd: string;
   readonly reuseInterval: string;
+  readonly mixedPrecision: 'no' | 'fp16';
   readonly clipSkip: string;
   readonly noiseDevice: 'cpu' | 'gpu';
   readonly syntax: 'a1111' | 'plain';
@@ -73,6 +74,7 @@ export const initialGenerateForm: GenerateForm = {
   guidanceStart: '0',
   guidanceEnd: '1',
   reuseInterval: '1',
+  mixedPrecision: 'no',
   clipSkip: '1',
   noiseDevice: 'cpu',
   syntax: 'a1111',
@@ -170,6 +172,7 @@ export function formRequest(form: GenerateForm): Omit<GenerateRequest, 'modelId'
     numInferenceSteps: Number(form.steps),
     guidanceScale: Number(form.guidanceScale),
     ...(usesShortcuts(shortcuts) ? shortcuts : {}),
+    ...(form.mixedPrecision === 'fp16' ? { mixedPrecision: 'fp16' as const } : {}),
     width: Number(form.width),
     height: Number(form.height),
     scheduler,
@@ -219,6 +222,7 @@ export function formValues(request: Partial<Omit<GenerateRequest, 'loras' | 'ini
     guidanceStart: String(guidanceStart),
     guidanceEnd: String(guidanceEnd),
     reuseInterval: String(reuseInterval),
+    mixedPrecision: request.mixedPrecision ?? 'no',
     clipSkip: String(request.clipSkip ?? 1),
     noiseDevice: request.noiseDevice ?? 'cpu',
     syntax: request.syntax ?? 'a1111',

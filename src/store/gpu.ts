@@ -8,6 +8,11 @@ export type GpuState =
   | { readonly status: 'ready'; readonly info: GpuInfo }
   | { readonly status: 'unavailable'; readonly error: PlainError };
 
+/** Whether the GPU computes in 16 bits; true while it is not known. */
+export function hasHalfPrecision({ gpu }: { readonly gpu: GpuState }): boolean {
+  return gpu.status !== 'ready' || gpu.info.shaderF16;
+}
+
 export interface GpuSlice {
   readonly gpu: GpuState;
   /** Why the engine must be reloaded: the GPU was lost or the worker crashed. */

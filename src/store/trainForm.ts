@@ -256,6 +256,7 @@ export interface TrainFormContext {
   /** Sides must be multiples of so many pixels. */
   readonly sizeUnit?: number;
   readonly imageCount?: number;
+  readonly halfPrecision?: boolean;
 }
 
 /** `mid_block=0.5, up_blocks.1=2`, or why it is not. */

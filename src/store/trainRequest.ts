@@ -1,4 +1,5 @@
 /** What the Train room asks for: the form, the images and the name as one request. */
+import { hasHalfPrecision } from './gpu.ts';
 import type { DatasetImage, SamplePrompt, TrainRequest } from '../worker/protocol.ts';
 import type { StudioState } from './slice.ts';
 import { suggestSamplePrompts } from './caption.ts';
@@ -14,8 +15,10 @@ export function samplePromptsOf(state: StudioState): readonly SamplePrompt[] {
 }
 
 /** What the form is checked against: the model in use and the number of images. */
-export function trainFormContext(state: Pick<StudioState, 'models' | 'selectedModelId' | 'images'>): TrainFormContext {
-  return { ...sizesInUse(state), imageCount: state.images.length };
+export function trainFormContext(
+  state: Pick<StudioState, 'models' | 'selectedModelId' | 'images' | 'gpu'>,
+): TrainFormContext {
+  return { ...sizesInUse(state), imageCount: state.images.length, halfPrecision: hasHalfPrecision(state) };
 }
 
 /** The name in force: the edited one, or the trigger word with a number that no run has yet, be it trained or queued. */

@@ -36,6 +36,7 @@ export const errorsInForm = remembered<TrainFormErrors>(
     state.triggerWord,
     state.models,
     state.selectedModelId,
+    state.gpu,
   ],
   (state) => readTrainForm(state.trainForm, samplePromptsOf(state), trainFormContext(state)).errors,
 );

@@ -14,18 +14,28 @@ import {
   tensor,
   type Tensor,
 } from '../gpu/ops.ts';
+import { precisionOf, withPrecision } from '../gpu/precision.ts';
 import type { ClipTextEncoder } from '../models/clip.ts';
 import type { UNet2DCondition } from '../models/unet.ts';
 import { planKept, type SegmentCosts } from '../nn/segmentPlan.ts';
 import { checkpointedGradients, runSegments, type Segment } from '../nn/segments.ts';
 import type { NoisyBatch } from './batch.ts';
 import { FlatParameters } from './flatParameters.ts';
+import { lossScaleOf } from './lossScale.ts';
 import { Optimizer } from './optimizer.ts';
 import { bytesOf, restoreBytes, type StateBuffer, type TrainerState } from './trainerState.ts';
 
 export type TrainerOptions = Pick<
   TrainOptions,
-  'optimizer' | 'maxGradNorm' | 'emaDecay' | 'loss' | 'maskedLoss' | 'clipSkip' | 'dropout' | 'activationMemory'
+  | 'optimizer'
+  | 'maxGradNorm'
+  | 'emaDecay'
+  | 'loss'
+  | 'maskedLoss'
+  | 'clipSkip'
+  | 'dropout'
+  | 'mixedPrecision'
+  | 'activationMemory'
 >;
 
 export interface StepResult {
@@ -104,25 +114,28 @@ export class LoraTrainer {
     const sizes = batches.map(({ shape: [n] }) => n);
     const report = tensor(new Float32Array(2 + sum(sizes)), [2 + sum(sizes)]);
     const answers: Tensor[] = [];
+    const scale = this.options.mixedPrecision === 'fp16' ? lossScaleOf(batches) : 1;
     let at = 2;
     // Without a text encoder nothing is awaited until all is recorded.
     const tokens = this.model.textEncoder ? await embed(this.model.textEncoder, batches) : null;
     for (const [i, batch] of batches.entries()) {
       const inputs = this.inputsOf(batch, tokens?.[i]);
       const share = tensor(
-        batch.weights.map((weight) => weight / (sizes[i]! * batches.length)),
+        batch.weights.map((weight) => (scale * weight) / (sizes[i]! * batches.length)),
         [sizes[i]!],
       );
       const shape = [...batch.shape, ...batch.contextShape].join();
       const kept = this.kept.get(shape);
       const costs: SegmentCosts = new Map();
-      const { parameters, outputs } = this.withDropout(batch, () =>
-        checkpointedGradients(this.segments, inputs, this.parameters, {
-          loss: 'loss',
-          one: share,
-          costs,
-          ...(kept ? { kept } : {}),
-        }),
+      const { parameters, outputs } = this.inPrecision(() =>
+        this.withDropout(batch, () =>
+          checkpointedGradients(this.segments, inputs, this.parameters, {
+            loss: 'loss',
+            one: share,
+            costs,
+            ...(kept ? { kept } : {}),
+          }),
+        ),
       );
       if (!kept) this.kept.set(shape, planKept(costs, this.options.activationMemory * 1e6));
       this.flat.gather(parameters, i > 0);
@@ -135,6 +148,7 @@ export class LoraTrainer {
       this.flat.pages.map((page) => page.gradients),
       report,
       this.options.maxGradNorm,
+      scale,
     );
     const update = this.optimizer.step(learningRate, report);
     this.average.forEach((average, i) => averageWeights(average, this.flat.pages[i]!.values, report, this.decay()));
@@ -156,7 +170,7 @@ export class LoraTrainer {
   async validationLoss(batch: NoisyBatch): Promise<number[]> {
     const tokens = this.model.textEncoder ? await embed(this.model.textEncoder, [batch]) : null;
     const inputs = this.inputsOf(batch, tokens?.[0]);
-    const loss = runSegments(this.segments, inputs, 'loss');
+    const loss = this.inPrecision(() => runSegments(this.segments, inputs, 'loss'));
     const values = await readTensor(loss);
     for (const t of [loss, ...inputs.values()]) t.dispose();
     return Array.from(values);
@@ -193,6 +207,10 @@ export class LoraTrainer {
     this.flat.dispose();
     this.optimizer.dispose();
     for (const t of this.average) t.dispose();
+  }
+
+  private inPrecision<T>(compute: () => T): T {
+    return withPrecision(precisionOf(this.options), compute);
   }
 
   private withDropout<T>({ dropoutDraw = 0 }: NoisyBatch, compute: () => T): T {

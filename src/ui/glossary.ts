@@ -32,6 +32,8 @@ export const glossary = {
     'A row of test pictures is drawn every so many steps, so that you can watch the training. 0 means never.',
   sampleSteps: 'How many refinement rounds a picture gets. 20 to 30 is usual; more is slower.',
   guidanceScale: 'How strictly the picture follows the prompt. Around 7 is usual; high values look overcooked.',
+  mixedPrecision:
+    'fp16 has the UNet compute its products with numbers rounded to 16 bits: much sooner on GPUs with units for it. The picture stays the same to the eye, but not to the bit. Off computes in 32 bits.',
   guidanceInterval:
     'Which part of the steps guidance steers, 0 being the first and 1 the last. Each step costs half without it. Left out late, little changes; left out early, pictures vary more and stray further from the prompt.',
   reuse:

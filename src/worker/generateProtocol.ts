@@ -95,6 +95,8 @@ export interface GenerateRequest extends Shortcuts {
   readonly preview?: PreviewMode;
   /** Encode and decode in tiles even where the whole fits; they are always used where it does not. */
   readonly vaeTiling?: boolean;
+  /** `no` unless it says otherwise; `fp16` rounds the factors of the UNet's products to halves, and needs a GPU with `shader-f16`. */
+  readonly mixedPrecision?: 'no' | 'fp16';
 }
 
 export interface GenerateProgress {
@@ -239,7 +241,11 @@ export interface LibraryEmbedding {
 
 /** What a picture was drawn with, as far as its `parameters` say and it is known here: to be put back into the form. */
 export interface PictureSettings extends Partial<
-  Pick<GenerateRequest, 'seed' | 'numInferenceSteps' | 'guidanceScale' | 'width' | 'height' | 'scheduler'> & Shortcuts
+  Pick<
+    GenerateRequest,
+    'seed' | 'numInferenceSteps' | 'guidanceScale' | 'width' | 'height' | 'scheduler' | 'mixedPrecision'
+  > &
+    Shortcuts
 > {
   /** Without its LoRA tags: those are `loras`. */
   readonly prompt: string;

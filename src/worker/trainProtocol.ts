@@ -108,6 +108,7 @@ export type RunEventKind =
   | 'fell-back'
   | 'samples'
   | 'warning'
+  | 'precision'
   | 'finished'
   | 'stopped'
   | 'failed';

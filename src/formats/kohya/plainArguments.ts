@@ -73,7 +73,7 @@ export const passedOver: Readonly<Record<string, string>> = Object.fromEntries(
     [
       [
         'the studio decides it by itself: the model is frozen in half precision and the sums are kept in single precision',
-        'mixed_precision full_fp16 full_bf16 save_precision fp8_base no_half_vae upcast_vae',
+        'full_fp16 full_bf16 save_precision fp8_base no_half_vae upcast_vae',
       ],
       [
         'the studio always saves memory and time in this way',

@@ -85,6 +85,7 @@ class ConfigReader {
     this.textEncoder();
     this.imagesAndCaptions();
     this.noiseAndLoss();
+    this.precision();
     this.checkpoints();
     const samplePrompts = this.prompts();
     const name = this.text('output_name');
@@ -354,6 +355,14 @@ class ConfigReader {
       this.note('loss_type', loss, 'not supported', 'The squared error (l2) is used.');
     }
     if (this.flag('v_parameterization')) this.set('predictionType', 'v_prediction');
+  }
+
+  private precision(): void {
+    const value = this.take('mixed_precision');
+    if (value === undefined) return;
+    if (value !== 'bf16') return this.assign('mixed_precision', 'mixedPrecision', value);
+    this.set('mixedPrecision', 'fp16');
+    this.note('mixed_precision', value, 'changed', 'GPUs have no bf16 in a browser: fp16 takes its place.');
   }
 
   /** kohya counts in steps what stays: the files of the last N steps before the newest, and that one. */

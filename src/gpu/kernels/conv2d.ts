@@ -15,11 +15,12 @@ import {
   type Tensor,
   type TensorInfo,
 } from '../runtime.ts';
+import { precisionOfProducts, type Precision } from '../precision.ts';
 import { weightWords, type WeightFormat } from '../weightFormat.ts';
 import { forEachTap, type Geometry, type Padding } from './convGeometry.ts';
 import { convLoraDown, convLoraGradientA, convLoraInputGradient, convLoraUp } from './convLoraBranch.ts';
 import { loraDownGradient, loraGradientB, type LoraBranch, type LoraSizes } from './loraBranch.ts';
-import { cpuWeights } from './packed.ts';
+import { cpuWeights, roundFactors } from './packed.ts';
 import { depthSplits, splitProduct, type Epilogue } from './splitDepth.ts';
 import { sumRows } from './sumRows.ts';
 import { dispatchProduct } from './tile.ts';
@@ -82,13 +83,22 @@ type Inputs = {
 /** Outputs up to so many channels would leave most columns of a tile empty. */
 const narrowChannels = 8;
 
-type Attributes = Geometry & { readonly format: WeightFormat; readonly backward: boolean };
+/** Narrow outputs have a kernel of their own, which is float32 in any precision: all that it gives is in the picture. */
+function isNarrow(channels: number): boolean {
+  return channels <= narrowChannels || channels % 4 !== 0;
+}
+
+type Attributes = Geometry & {
+  readonly format: WeightFormat;
+  readonly backward: boolean;
+  readonly precision: Precision;
+};
 
 const run = defineKernel<Inputs, Attributes>({
   name: 'FrozenConv2d',
   webgpu: (
     { source, weight, bias = null, time = null, residual = null },
-    { format, input, output, kernelSize, stride, padding, backward },
+    { format, input, output, kernelSize, stride, padding, backward, precision },
   ) => {
     const [from, to] = backward ? [output, input] : [input, output];
     const [images, height, width, channels] = to;
@@ -99,7 +109,7 @@ const run = defineKernel<Inputs, Attributes>({
     const constants = { BACKWARD: backward };
     // Forward and backward alike: each output pixel meets every tap once, but for the padding.
     const flop = 2 * output.reduce((a, b) => a * b, 1) * input[3] * kernelSize ** 2;
-    if (channels <= narrowChannels || channels % 4 !== 0) {
+    if (isNarrow(channels)) {
       const y = emptyTensor(to);
       dispatch({
         shader: narrowShader,
@@ -134,13 +144,16 @@ const run = defineKernel<Inputs, Attributes>({
         rows,
         columns: channels,
         count: count * splits,
+        precision,
         flop,
       });
     return [splitProduct(to, splits, { bias, time, residual }, multiply)];
   },
   cpu: ({ source, weight, bias, time, residual }, geometry) => {
     const { format, input, output, backward } = geometry;
-    const [sources, ws] = [cpuValues(source), cpuWeights(weight, format)];
+    const precision = isNarrow((backward ? input : output)[3]) ? 'f32' : geometry.precision;
+    const sources = roundFactors(cpuValues(source), precision);
+    const ws = roundFactors(cpuWeights(weight, format), precision);
     const [biases, times, residuals] = [bias, time, residual].map((tensor) => (tensor ? cpuValues(tensor) : null));
     const [inChannels, outChannels] = [input[3], output[3]];
     const sums = new Float64Array((backward ? input : output).reduce((a, b) => a * b, 1));
@@ -187,6 +200,7 @@ export function conv2d(
 ): Tensor {
   const { weight, format = 'f16', bias, inChannels, outChannels, kernelSize } = weights;
   const { stride, padding, timeEmbedding, residual, lora } = options;
+  const precision = precisionOfProducts();
   const [images, height, width, channels] = x.shape as [number, number, number, number];
   const outHeight = Math.floor((height + padding[0] + padding[2] - kernelSize) / stride) + 1;
   const outWidth = Math.floor((width + padding[1] + padding[3] - kernelSize) / stride) + 1;
@@ -246,7 +260,7 @@ export function conv2d(
       save(lora && t ? [weight, x, t, lora.a, lora.b, lora.scale, ...(dropout ? [dropout.key] : [])] : [weight]);
       const added = lora && t ? convLoraUp(t, lora.b, residual ?? null, geometry.output) : (residual ?? null);
       const inputs = { source: x, weight, bias, time: timeEmbedding ?? null, residual: added };
-      return run(inputs, { ...geometry, format, backward: false })[0]!;
+      return run(inputs, { ...geometry, format, precision, backward: false })[0]!;
     },
     (dy, [savedWeight, savedX, t, a, b, scale, key]) => {
       // Shared by the gradients of x and A.
@@ -258,7 +272,7 @@ export function conv2d(
         x: () => {
           const residualGradient = dt && a ? convLoraInputGradient(dt, a, geometry) : null;
           const inputs = { source: dy, weight: savedWeight!, residual: residualGradient };
-          return run(inputs, { ...geometry, format, backward: true })[0]!;
+          return run(inputs, { ...geometry, format, precision, backward: true })[0]!;
         },
         time: () => sumRows(dy, [images, outHeight * outWidth, outChannels]),
         residual: () => dy,

@@ -13,10 +13,11 @@ async function report(
   pages: readonly Float32Array[],
   maxNorm: number,
   losses: readonly number[] = [1],
+  scale = 1,
 ): Promise<number[]> {
   const result = tensor(Float32Array.of(-1, -1, ...losses));
   const gradients = pages.map((values) => tensor(values));
-  gradientNorm(gradients, result, maxNorm);
+  gradientNorm(gradients, result, maxNorm, scale);
   const values = Array.from(await valuesOf(result));
   for (const t of [result, ...gradients]) t.dispose();
   return values;
@@ -37,6 +38,15 @@ describe.each(['cpu', 'webgpu'])('gradientNorm on %s', (backend) => {
     expectClose(await report(pages, 2 * norm, [3, 4]), [1, norm, 3, 4], 2e-5 * norm);
     expectClose(await report(pages, norm / 4), [0.25, norm, 1], 2e-5 * norm);
     expectClose(await report(pages, 0), [1, norm, 1], 2e-5 * norm);
+  });
+
+  test('a scale is divided out of the norm and what the optimizer multiplies by', async () => {
+    await setBackend(backend);
+    const pages = [noise(256, 1), noise(512, 2)];
+    const [factor = 0, norm] = await report(pages, 2);
+    const scaled = pages.map((page) => page.map((value) => value * 2 ** 14));
+    expect(await report(scaled, 2, [1], 2 ** 14)).toEqual([factor / 2 ** 14, norm, 1]);
+    expect(await report(scaled, 0, [1], 2 ** 14)).toEqual([2 ** -14, norm, 1]);
   });
 
   test('zeros are no reason to stop', async () => {

@@ -16,9 +16,16 @@ const chunk = 4096;
 /** Pages are few; a kernel's inputs need names. */
 type Inputs = Readonly<Record<string, TensorInfo>>;
 
-const run = defineKernel<Inputs, { readonly pages: number; readonly losses: number; readonly maxNorm: number }>({
+interface Attributes {
+  readonly pages: number;
+  readonly losses: number;
+  readonly maxNorm: number;
+  readonly scale: number;
+}
+
+const run = defineKernel<Inputs, Attributes>({
   name: 'GradientNorm',
-  webgpu: (inputs, { pages, losses, maxNorm }) => {
+  webgpu: (inputs, { pages, losses, maxNorm, scale }) => {
     const gradients = Array.from({ length: pages }, (_, i) => inputs[`page${i}`]!);
     const sizes = gradients.map(({ shape }) => shape[0]!);
     const chunks = sizes.map((size) => Math.ceil(size / chunk));
@@ -33,7 +40,7 @@ const run = defineKernel<Inputs, { readonly pages: number; readonly losses: numb
         constants: { FINISH: false },
         outputs: [sums],
         inputs: [gradient],
-        uniforms: [sizes[i]!, chunk, offset, 0, { f32: 0 }],
+        uniforms: [sizes[i]!, chunk, offset, 0, { f32: 0 }, { f32: 1 }],
         workgroups: [chunks[i]!],
       });
       offset += chunks[i]!;
@@ -44,20 +51,20 @@ const run = defineKernel<Inputs, { readonly pages: number; readonly losses: numb
       constants: { FINISH: true },
       outputs: [inputs['report']!],
       inputs: [sums],
-      uniforms: [total, total, 0, losses, { f32: maxNorm }],
+      uniforms: [total, total, 0, losses, { f32: maxNorm }, { f32: 1 / scale }],
       workgroups: [1],
     });
     releaseTensor(sums);
     return [];
   },
-  cpu: (inputs, { pages, losses, maxNorm }) => {
+  cpu: (inputs, { pages, losses, maxNorm, scale }) => {
     const report = cpuValues(inputs['report']!);
     let sum = 0;
     for (let i = 0; i < pages; i++) for (const value of cpuValues(inputs[`page${i}`]!)) sum += value * value;
     // In float32 the sum overflows where the GPU's does.
-    const norm = Math.fround(Math.sqrt(Math.fround(sum)));
+    const norm = Math.fround(Math.sqrt(Math.fround(sum))) / scale;
     const finite = [norm, ...report.subarray(2, 2 + losses)].every(Number.isFinite);
-    report[0] = finite ? (maxNorm > 0 ? Math.min(1, maxNorm / (norm + 1e-6)) : 1) : 0;
+    report[0] = finite ? (maxNorm > 0 ? Math.min(1, maxNorm / (norm + 1e-6)) : 1) / scale : 0;
     report[1] = norm;
     return [];
   },
@@ -67,8 +74,10 @@ const run = defineKernel<Inputs, { readonly pages: number; readonly losses: numb
  * Writes into `report`, whose losses stand there already: the Euclidean norm of all `gradients` together, and what the optimizer
  * is to multiply them by: min(1, maxNorm / (norm + 1e-6)) as torch.nn.utils.clip_grad_norm_ does, 1 if `maxNorm` is 0, and 0,
  * which means that the step must not be applied, if the norm or a loss is not finite. Nothing is read back.
+ *
+ * `scale`: a power of two by which the gradients were multiplied (loss scaling); the norm and the factor are without it.
  */
-export function gradientNorm(gradients: readonly Tensor[], report: StepReport, maxNorm: number): void {
+export function gradientNorm(gradients: readonly Tensor[], report: StepReport, maxNorm: number, scale = 1): void {
   const pages = Object.fromEntries(gradients.map((gradient, i) => [`page${i}`, gradient]));
-  run({ ...pages, report }, { pages: gradients.length, losses: report.size - 2, maxNorm });
+  run({ ...pages, report }, { pages: gradients.length, losses: report.size - 2, maxNorm, scale });
 }

@@ -6,9 +6,10 @@ import backwardShader from '../../../shaders/linear_backward.wgsl?raw';
 import forwardShader from '../../../shaders/linear.wgsl?raw';
 import { invariant } from '../../core/invariant.ts';
 import { cpuTensor, cpuValues, defineKernel, differentiable, type Tensor, type TensorInfo } from '../runtime.ts';
+import { precisionOfProducts, type Precision } from '../precision.ts';
 import { weightWords, type WeightFormat } from '../weightFormat.ts';
 import { loraDown, loraDownGradient, loraGradients, type LoraBranch, type LoraSizes } from './loraBranch.ts';
-import { cpuWeights } from './packed.ts';
+import { cpuWeights, roundFactors } from './packed.ts';
 import { depthSplits, splitProduct, type Epilogue } from './splitDepth.ts';
 import { dispatchProduct } from './tile.ts';
 
@@ -23,7 +24,7 @@ export interface LinearWeights {
   readonly outFeatures: number;
 }
 
-type Attributes = LoraSizes & { readonly format: WeightFormat };
+type Attributes = LoraSizes & { readonly format: WeightFormat; readonly precision: Precision };
 
 type ForwardInputs = {
   readonly x: TensorInfo;
@@ -38,7 +39,7 @@ const runForward = defineKernel<ForwardInputs, Attributes>({
   name: 'Linear',
   webgpu: (
     { x, weight, bias = null, residual = null, t = null, b = null },
-    { rows, inFeatures, outFeatures, groups, rank, format },
+    { rows, inFeatures, outFeatures, groups, rank, format, precision },
   ) => {
     const splits = depthSplits({ rows, columns: outFeatures, depth: inFeatures });
     const multiply = (output: TensorInfo, { bias: ownBias, residual: ownResidual }: Required<Epilogue>): void =>
@@ -61,13 +62,16 @@ const runForward = defineKernel<ForwardInputs, Attributes>({
         rows,
         columns: outFeatures,
         count: splits,
+        precision,
         flop: 2 * rows * outFeatures * (inFeatures + rank),
       });
     return [splitProduct([...x.shape.slice(0, -1), outFeatures], splits, { bias, residual }, multiply)];
   },
-  cpu: ({ x, weight, bias, residual, t, b }, { rows, inFeatures, outFeatures, groups, rank, format }) => {
-    const [xs, ws] = [cpuValues(x), cpuWeights(weight, format)];
-    const [biases, residuals, ts, bs] = [bias, residual, t, b].map((tensor) => (tensor ? cpuValues(tensor) : null));
+  cpu: ({ x, weight, bias, residual, t, b }, { rows, inFeatures, outFeatures, groups, rank, format, precision }) => {
+    const [biases, residuals, ...branch] = [bias, residual, t, b].map((tensor) => (tensor ? cpuValues(tensor) : null));
+    const [ts, bs] = branch.map((factor) => (factor ? roundFactors(factor, precision) : null));
+    const xs = roundFactors(cpuValues(x), precision);
+    const ws = roundFactors(cpuWeights(weight, format), precision);
     const y = new Float32Array(rows * outFeatures);
     for (let m = 0; m < rows; m++) {
       for (let n = 0; n < outFeatures; n++) {
@@ -93,7 +97,7 @@ type BackwardInputs = {
 
 const runBackward = defineKernel<BackwardInputs, Attributes>({
   name: 'LinearBackward',
-  webgpu: ({ dy, weight, dt = null, a = null }, { rows, inFeatures, outFeatures, groups, rank, format }) => {
+  webgpu: ({ dy, weight, dt = null, a = null }, { rows, inFeatures, outFeatures, groups, rank, format, precision }) => {
     const splits = depthSplits({ rows, columns: inFeatures, depth: outFeatures });
     const multiply = (output: TensorInfo): void =>
       dispatchProduct({
@@ -106,13 +110,15 @@ const runBackward = defineKernel<BackwardInputs, Attributes>({
         rows,
         columns: inFeatures,
         count: splits,
+        precision,
         flop: 2 * rows * inFeatures * (outFeatures + groups * rank),
       });
     return [splitProduct([...dy.shape.slice(0, -1), inFeatures], splits, {}, multiply)];
   },
-  cpu: ({ dy, weight, dt, a }, { rows, inFeatures, outFeatures, groups, rank, format }) => {
-    const [dys, ws] = [cpuValues(dy), cpuWeights(weight, format)];
-    const [dts, as] = [dt, a].map((tensor) => (tensor ? cpuValues(tensor) : null));
+  cpu: ({ dy, weight, dt, a }, { rows, inFeatures, outFeatures, groups, rank, format, precision }) => {
+    const dys = roundFactors(cpuValues(dy), precision);
+    const ws = roundFactors(cpuWeights(weight, format), precision);
+    const [dts, as] = [dt, a].map((tensor) => (tensor ? roundFactors(cpuValues(tensor), precision) : null));
     const ranks = groups * rank;
     const dx = new Float32Array(rows * inFeatures);
     for (let m = 0; m < rows; m++) {
@@ -144,7 +150,8 @@ export function linear(
   const rank = lora?.b.shape[1] ?? 0;
   const rows = x.size / inFeatures;
   const sampleRows = rows / x.shape[0];
-  const sizes: Attributes = { rows, sampleRows, inFeatures, outFeatures, groups, rank, format };
+  const precision = precisionOfProducts();
+  const sizes: Attributes = { rows, sampleRows, inFeatures, outFeatures, groups, rank, format, precision };
   check(x, weights, sizes, residual, lora);
   // The backward pass repeats these draws, even if the branch has none by then.
   const dropout = lora?.dropout ?? null;

@@ -1,5 +1,6 @@
 import { RotateCcw } from 'lucide-react';
 import { trainOptionRules, type TrainOptionPath } from '../../core/trainOptionRules.ts';
+import { hasHalfPrecision } from '../../store/gpu.ts';
 import { labelOf, type TrainField } from '../../store/trainForm.ts';
 import { basePreset, errorsInForm, fieldsChanged, optionsInForm } from '../../store/trainSettings.ts';
 import { Field, TextField } from '../components/Field.tsx';
@@ -50,11 +51,19 @@ export function SettingField({ field, suffix, words, placeholder, fixed }: Setti
   const unused = useStudio((state) => whyUnused(field, optionsInForm(state)));
   const advice = useStudio((state) => adviceOn(field, optionsInForm(state)));
   const changed = useStudio((state) => fieldsChanged(state).has(field));
+  // What was brought along from elsewhere stays open, to be taken back.
+  const lacking = useStudio(
+    (state) => field === 'mixedPrecision' && state.trainForm[field] === 'no' && !hasHalfPrecision(state),
+  );
   const edited = useStudio((state) => state.trainFieldEdited);
   const label = labelOf(field);
   const rule = field in trainOptionRules ? trainOptionRules[field as TrainOptionPath] : undefined;
-  const disabled = unused !== null || fixed !== undefined;
-  const hint = fixed ?? unused ?? (advice === null ? undefined : <span className="warn-text">{advice}</span>);
+  const disabled = unused !== null || fixed !== undefined || lacking;
+  const hint =
+    fixed ??
+    unused ??
+    (lacking ? 'This GPU, or this browser on it, cannot compute in 16 bits.' : null) ??
+    (advice === null ? undefined : <span className="warn-text">{advice}</span>);
   const common = {
     label,
     about: explanations[field],

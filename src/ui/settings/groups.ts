@@ -203,11 +203,13 @@ export const settingsGroups: readonly SettingsGroup[] = [
   },
   {
     id: 'memory',
-    title: 'Memory',
+    title: 'Memory and speed',
     fields: [
+      { field: 'mixedPrecision', words: { no: 'off', fp16: 'fp16' } },
       { field: 'weightsPrecision', words: { f16: '16 bit', int8: '8 bit' } },
       { field: 'activationMemory', suffix: 'MB' },
     ],
-    summary: ({ weightsPrecision }) => `Weights ${weightsPrecision === 'int8' ? '8' : '16'} bit`,
+    summary: ({ mixedPrecision, weightsPrecision }) =>
+      `Weights ${weightsPrecision === 'int8' ? '8' : '16'} bit${mixedPrecision === 'fp16' ? ', products fp16' : ''}`,
   },
 ];

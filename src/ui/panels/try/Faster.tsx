@@ -1,10 +1,11 @@
 import { usesShortcuts } from '../../../core/shortcuts.ts';
 import { generateFormErrors } from '../../../store/generateForm.ts';
 import { workOfForm } from '../../../store/fullQuality.ts';
+import { hasHalfPrecision } from '../../../store/gpu.ts';
 import { sizesInUse } from '../../../store/modelDefaults.ts';
 import { Disclosure } from '../../components/Disclosure.tsx';
 import { useStudio } from '../../StudioContext.tsx';
-import { NumberField } from './fields.tsx';
+import { ChoiceField, NumberField } from './fields.tsx';
 
 /** Ways to draw with less work, with what they save and what they cost. */
 export function Faster() {
@@ -27,10 +28,12 @@ export function Faster() {
       ? null
       : workOfForm(state.generateForm, state.selectedModelId);
   });
+  const precision = useStudio((state) => state.generateForm.mixedPrecision);
+  const canHalve = useStudio(hasHalfPrecision);
   const percent = work === null ? null : `${Math.round(100 * work)} %`;
-  const aside = !isOn ? 'off' : percent === null ? '' : `${percent} of the work`;
+  const aside = [isOn && percent !== null && `${percent} of the work`, precision === 'fp16' && 'fp16'].filter(Boolean);
   return (
-    <Disclosure title="Faster" aside={aside} startOpen={isOn}>
+    <Disclosure title="Faster" aside={aside.join(', ') || (isOn ? '' : 'off')} startOpen={isOn || precision === 'fp16'}>
       <div className="pair">
         <NumberField field="guidanceStart" term="guidanceInterval" />
         <NumberField field="guidanceEnd" />
@@ -50,6 +53,18 @@ export function Faster() {
           </>
         )}
       </p>
+      <ChoiceField
+        field="mixedPrecision"
+        label="Mixed precision"
+        term="mixedPrecision"
+        // What was brought along from elsewhere stays open, to be taken back.
+        disabled={!canHalve && precision === 'no'}
+        hint={canHalve ? undefined : 'This GPU, or this browser on it, cannot compute in 16 bits.'}
+        options={[
+          ['no', 'off'],
+          ['fp16', 'fp16'],
+        ]}
+      />
     </Disclosure>
   );
 }

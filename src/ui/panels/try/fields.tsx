@@ -42,10 +42,18 @@ interface ChoiceFieldProps<F extends keyof GenerateForm> {
   readonly term?: Term;
   readonly options: readonly (readonly [value: GenerateForm[F], label: string])[];
   readonly hint?: ReactNode;
+  readonly disabled?: boolean;
 }
 
 /** One of a few values of the form. */
-export function ChoiceField<F extends keyof GenerateForm>({ field, label, term, options, hint }: ChoiceFieldProps<F>) {
+export function ChoiceField<F extends keyof GenerateForm>({
+  field,
+  label,
+  term,
+  options,
+  hint,
+  disabled = false,
+}: ChoiceFieldProps<F>) {
   const value = useStudio((state) => state.generateForm[field]);
   const edited = useStudio((state) => state.generateFieldEdited);
   return (
@@ -55,6 +63,7 @@ export function ChoiceField<F extends keyof GenerateForm>({ field, label, term, 
           {...control}
           className="select"
           value={value}
+          disabled={disabled}
           onChange={(event) => {
             const chosen = options.find(([option]) => option === event.target.value);
             if (chosen) edited(field, chosen[0]);

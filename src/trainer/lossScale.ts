@@ -1,0 +1,18 @@
+/**
+ * Loss scaling for mixed precision (Micikevicius et al. 2018, "Mixed precision training", section 3.2): the way back is multiplied by a
+ * power of two, so that gradients which halves round to 0 survive, and the optimizer is told to divide by it.
+ *
+ * A loss is a mean, so the gradient towards each element of the model's answer is its error over the number of elements: that
+ * number is divided out again. The scale follows from sizes alone, and so do the bits; nothing has to be found out on the way and kept with the run.
+ * Towards the end of a range products saturate (tile.wgsl), so that a rare large gradient costs no step.
+ */
+import type { NoisyBatch } from './batch.ts';
+
+/** Errors near 1 come out as this: far from 6e-8, the smallest half, and from 65504, the largest. */
+const scaleOfErrors = 8;
+
+/** The factor for one optimizer step on `batches`: a power of two, at most twice off what it is meant to be. */
+export function lossScaleOf(batches: readonly Pick<NoisyBatch, 'shape'>[]): number {
+  const elements = batches.reduce((sum, { shape: [n, h, w, c] }) => sum + n * h * w * c, 0);
+  return 2 ** Math.round(Math.log2(scaleOfErrors * elements));
+}
