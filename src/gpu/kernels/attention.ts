@@ -277,6 +277,8 @@ function requireGradient(o: Tensor, { heads }: Attrs): void {
  * number up to 5, as each is a set of pipelines of its own, and compiling them takes longer than a little padding.
  */
 const widths = [5, 4] as const;
+/** For heads beyond 80, where it lets a software GPU's threads read together: there, registers never run short. */
+const widthTogether = 10;
 /** As in the shaders. */
 const threadsPerWorkgroup = 64;
 
@@ -340,9 +342,12 @@ function workSplit(
   const { lq, lk, heads, depth, qStride, kvStride, kOffset, vOffset, causal } = layout;
   const depth4 = depth / 4;
   const padded = (width: number): number => Math.ceil(depth4 / width) * width;
-  const width = padded(widths[0]) <= padded(widths[1]) ? widths[0] : widths[1];
+  const rowsOf = (width: number): number => Math.floor(threadsPerWorkgroup / (Math.ceil(depth4 / width) * teams));
+  let width: number = padded(widths[0]) <= padded(widths[1]) ? widths[0] : widths[1];
+  const mayWiden = teams === 2 && !readsBlocksTogether(rowsOf(width)) && padded(widthTogether) === depth4;
+  if (mayWiden && readsBlocksTogether(rowsOf(widthTogether))) width = widthTogether;
   const slices = Math.ceil(depth4 / width);
-  const rows = Math.floor(threadsPerWorkgroup / (slices * teams));
+  const rows = rowsOf(width);
   const scale = { f32: 1 / Math.sqrt(depth) };
   return {
     rows,
