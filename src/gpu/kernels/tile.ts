@@ -172,15 +172,16 @@ export function tiledDispatch(product: TiledProduct, shape: TileShape, kind: Til
 
 const tiled = new Map<string, Map<string, string>>();
 
-/** Each text is made once: `unroll` looks it up, and a string's hash is computed once. */
+/** Each text is made once: it is looked up with every dispatch, and to hash a new string of this length takes longer than all the rest. */
 function withTile(shader: string, { precision, units }: TileKind): string {
-  const before =
-    (precision === 'f16' ? factorsF16 : factorsF32) +
-    tile +
-    (units ? (units.emulation ?? matrixUnits) + matrixTile : plainTile);
-  let texts = tiled.get(before);
-  if (!texts) tiled.set(before, (texts = new Map()));
-  let text = texts.get(shader);
-  if (text === undefined) texts.set(shader, (text = before + shader));
+  let texts = tiled.get(shader);
+  if (!texts) tiled.set(shader, (texts = new Map()));
+  const name = units ? `${precision} ${units.emulation ?? 'units'}` : precision;
+  let text = texts.get(name);
+  if (text === undefined) {
+    const factors = precision === 'f16' ? factorsF16 : factorsF32;
+    const multiply = units ? (units.emulation ?? matrixUnits) + matrixTile : plainTile;
+    texts.set(name, (text = factors + tile + multiply + shader));
+  }
   return text;
 }
