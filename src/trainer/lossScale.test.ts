@@ -3,9 +3,9 @@ import { expect, test } from 'vitest';
 import { lossScaleOf } from './lossScale.ts';
 
 test('undoes the mean, by a power of two', () => {
-  expect(lossScaleOf([{ shape: [1, 64, 64, 4] }])).toBe(8 * 2 ** 14);
-  expect(lossScaleOf([{ shape: [2, 64, 64, 4] }])).toBe(8 * 2 ** 15);
-  expect(lossScaleOf([{ shape: [1, 64, 64, 4] }, { shape: [1, 64, 64, 4] }])).toBe(8 * 2 ** 15);
-  expect(lossScaleOf([{ shape: [1, 72, 56, 4] }])).toBe(8 * 2 ** 14);
-  expect(lossScaleOf([{ shape: [1, 8, 8, 4] }])).toBe(8 * 2 ** 8);
+  expect(lossScaleOf([{ shape: [1, 64, 64, 4] }])).toBe(2 ** 14);
+  expect(lossScaleOf([{ shape: [2, 64, 64, 4] }])).toBe(2 ** 15);
+  expect(lossScaleOf([{ shape: [1, 64, 64, 4] }, { shape: [1, 64, 64, 4] }])).toBe(2 ** 15);
+  expect(lossScaleOf([{ shape: [1, 72, 56, 4] }])).toBe(2 ** 14);
+  expect(lossScaleOf([{ shape: [1, 8, 8, 4] }])).toBe(2 ** 8);
 });

@@ -3,16 +3,13 @@
  * power of two, so that gradients which halves round to 0 survive, and the optimizer is told to divide by it.
  *
  * A loss is a mean, so the gradient towards each element of the model's answer is its error over the number of elements: that
- * number is divided out again. The scale follows from sizes alone, and so do the bits; nothing has to be found out on the way and kept with the run.
- * Towards the end of a range products saturate (tile.wgsl), so that a rare large gradient costs no step.
+ * number is what they are multiplied by. The scale follows from sizes alone, and so do the bits; nothing has to be found out on the way and
+ * kept with the run. Beyond the largest half products saturate (tile_f16.wgsl), so that a rare large gradient costs no step.
  */
 import type { NoisyBatch } from './batch.ts';
 
-/** Errors near 1 come out as this: far from 6e-8, the smallest half, and from 65504, the largest. */
-const scaleOfErrors = 8;
-
-/** The factor for one optimizer step on `batches`: a power of two, at most twice off what it is meant to be. */
+/** The factor for one optimizer step on `batches`: the power of two that is nearest to their elements. 2^14 for one picture of SD 1.5 at 512 px. */
 export function lossScaleOf(batches: readonly Pick<NoisyBatch, 'shape'>[]): number {
   const elements = batches.reduce((sum, { shape: [n, h, w, c] }) => sum + n * h * w * c, 0);
-  return 2 ** Math.round(Math.log2(scaleOfErrors * elements));
+  return 2 ** Math.round(Math.log2(elements));
 }
