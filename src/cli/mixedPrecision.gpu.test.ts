@@ -61,7 +61,7 @@ describe.runIf(halves)('a training', () => {
     return results;
   }
 
-  const steps = 9;
+  const steps = 6;
 
   test('follows float32’s curve, and restored goes on with the same bytes', async () => {
     const exact = setUp('no');
@@ -96,7 +96,7 @@ const request: GenerationRequest = {
   prompt: 'a red apple',
   negativePrompt: '',
   seed: 7,
-  numInferenceSteps: 4,
+  numInferenceSteps: 2,
   guidanceScale: 3,
   width: 64,
   height: 64,
