@@ -138,7 +138,7 @@ function jointProblems(options: TrainOptions, context: TrainOptionContext): Trai
   }
   const { imageSize, sizeUnit, imageCount, halfPrecision } = context;
   if (halfPrecision === false && options.mixedPrecision === 'fp16') {
-    add('mixedPrecision', 'this GPU, or this browser on it, cannot compute in 16 bits', 'Choose “no”.');
+    add('mixedPrecision', 'this GPU, or this browser on it, cannot compute in 16 bits', 'Switch it off (“no”).');
   }
   if (imageSize !== undefined && options.resolution > largestResolution(imageSize)) {
     const rule = `this model, made for ${imageSize} px, does at most ${largestResolution(imageSize)}`;

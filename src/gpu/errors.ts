@@ -59,7 +59,7 @@ export class HalfPrecisionError extends LoratoryError {
   constructor() {
     super(
       'This GPU, or this browser on it, cannot compute in 16 bits (shader-f16), which mixed precision needs.',
-      'Set mixed precision to “no”: everything is computed in 32 bits then.',
+      'Switch mixed precision off (“no”): everything is computed in 32 bits then.',
     );
   }
 }
