@@ -103,7 +103,7 @@ test('a run that is closed twice is resumed twice, watched, and branched', async
     const dialog = third.getByRole('dialog');
     await dialog.getByRole('combobox', { name: 'From step' }).selectOption(String(steps - every));
     await dialog.getByRole('textbox', { name: 'Learning rate' }).fill('5e-5');
-    await dialog.getByRole('textbox', { name: 'Until step' }).fill(String(steps + 4));
+    await dialog.getByRole('textbox', { name: 'Until step' }).fill(String(steps + 2));
     await dialog.getByRole('textbox', { name: 'Name' }).fill('slower');
     await dialog.getByRole('button', { name: 'Start the branch' }).click();
     await reachedStep(third, steps - every + 1);
@@ -116,7 +116,7 @@ test('a run that is closed twice is resumed twice, watched, and branched', async
 
     await room(third, 'Train');
     await expect(third.getByTestId('train-phase')).toHaveText('Finished', { timeout: 300_000 });
-    await expect(chart(third)).toHaveAttribute('data-steps', String(steps + 4));
+    await expect(chart(third)).toHaveAttribute('data-steps', String(steps + 2));
     await third.getByRole('button', { name: 'Log', exact: true }).click();
     await expect(third.getByRole('region', { name: 'Log' })).toContainText(/Branched off “trunk” at step 4\./);
   });
