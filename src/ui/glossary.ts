@@ -33,7 +33,7 @@ export const glossary = {
   sampleSteps: 'How many refinement rounds a picture gets. 20 to 30 is usual; more is slower.',
   guidanceScale: 'How strictly the picture follows the prompt. Around 7 is usual; high values look overcooked.',
   mixedPrecision:
-    'fp16 has the UNet compute its products with numbers rounded to 16 bits: much sooner on GPUs with units for it. The picture stays the same to the eye, but not to the bit. Off computes in 32 bits.',
+    'fp16 has the UNet compute its products with numbers rounded to 16 bits: faster where the browser lets the GPU’s matrix units be used. The picture stays the same to the eye, but not to the bit. Off computes in 32 bits.',
   guidanceInterval:
     'Which part of the steps guidance steers, 0 being the first and 1 the last. Each step costs half without it. Left out late, little changes; left out early, pictures vary more and stray further from the prompt.',
   reuse:

@@ -107,7 +107,7 @@ export const explanations: Readonly<Record<TrainField, string>> = {
     'Keeps a copy of the LoRA every so many steps, to go back to. 0 keeps only the latest state.',
   'checkpoints.keep': 'How many copies are kept, the latest. 0 keeps all.',
   mixedPrecision:
-    'fp16 computes products with numbers rounded to 16 bits, as most trainers do: much faster on GPUs with units for it, and the LoRA comes out as good, though not bit for bit the same. Off computes in 32 bits.',
+    'fp16 computes products with numbers rounded to 16 bits, as most trainers do: faster where the browser lets the GPU’s matrix units be used. The LoRA comes out as good, though not bit for bit the same. Off computes in 32 bits.',
   weightsPrecision:
     'How the big model lies in the GPU’s memory. 8 bit takes half of it, at a very small loss of accuracy.',
   activationMemory:
