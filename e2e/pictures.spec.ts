@@ -191,7 +191,7 @@ test('settings travel in pictures; gallery, comparison and plot', async ({ page,
     await page.getByRole('switch', { name: 'Draw small, enlarge, refine' }).click();
     await field(page, 'Enlarge by').fill('1.25');
     // Long enough for what is done meanwhile.
-    await field(page, 'Steps').fill('6');
+    await field(page, 'Steps').fill('4');
     await page.getByRole('button', { name: 'Generate 2' }).click();
     await page.getByRole('switch', { name: 'Draw small, enlarge, refine' }).click();
     await field(page, 'At once').fill('1');
