@@ -42,10 +42,11 @@ async function time(once: () => void, repetitions: number): Promise<{ ms: number
     for (let i = 0; i < repetitions; i++) once();
   };
   await finishGpuWork();
-  const started = performance.now();
   const nanoseconds = await timeOnGpu(work);
   if (nanoseconds !== null && nanoseconds > 0) return { ms: nanoseconds / 1e6 / repetitions, byTimestamps: true };
-  if (nanoseconds === null) work();
+  await finishGpuWork();
+  const started = performance.now();
+  work();
   await finishGpuWork();
   return { ms: (performance.now() - started) / repetitions, byTimestamps: false };
 }
