@@ -122,6 +122,7 @@ const head = [
   '',
   'ms',
   'GPU busy',
+  'TFLOP',
   'TFLOP/s',
   'of the ceiling',
   'dispatches',
