@@ -40,12 +40,13 @@ export function workOfForm(form: GenerateForm, modelId: string | null): number |
   return workShare(walk, modelId === demoModel.id ? SHALLOW_SHARES.demo : SHALLOW_SHARES.sd15);
 }
 
-/** A picture's shortcuts, as facts beside its others. */
+/** A picture's shortcuts and its precision, as facts beside its others. */
 export function shortcutFacts(request: GalleryPicture['request']): string[] {
   const { guidanceStart, guidanceEnd, reuseInterval } = shortcutsOf(request);
   return [
     ...(guidanceStart > 0 || guidanceEnd < 1 ? [`guided from ${guidanceStart} to ${guidanceEnd}`] : []),
     ...(reuseInterval > 1 ? [`reuse ${reuseInterval}`] : []),
+    ...(request.mixedPrecision === 'fp16' ? ['fp16'] : []),
   ];
 }
 

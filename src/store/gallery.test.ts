@@ -30,6 +30,7 @@ test('pictures side by side are told apart', () => {
     'guided from 0 to 0.6, reuse 3',
   );
   expect(describeBeside(picture({}), picture({ reuseInterval: 3 }))).toBe('in full');
+  expect(describeBeside(picture({ mixedPrecision: 'fp16' }), picture({}))).toBe('fp16');
   expect(describeBeside(picture({ prompt: 'a pear' }), picture({}))).toBe('“a pear”');
 });
 
